@@ -1,0 +1,24 @@
+import type { FieldPlan } from './field-type.ts'
+
+/** A stream (a topic) or a table (fed by import). Its version changes when its event time or the type of a field changes. */
+export interface SourcePlan {
+  readonly kind: 'stream' | 'table'
+  readonly name: string
+  /** The source topic. Tables have one too, named after the table: `produce` and `import` work for both. */
+  readonly topic: string
+  readonly format: { readonly kind: 'json' }
+  readonly fields: readonly FieldPlan[]
+  /** Name of the timestamp field that is the event time. */
+  readonly eventTime: string
+  /** Name of the timestamp field that says when the fact could be known (import only), or null: the append time (stream), the event time (import). */
+  readonly arrival: string | null
+  /** Cron expression (tables only), or null. */
+  readonly schedule: string | null
+}
+
+/** A named key: one or more typed columns. */
+export interface EntityPlan {
+  readonly kind: 'entity'
+  readonly name: string
+  readonly columns: readonly FieldPlan[]
+}

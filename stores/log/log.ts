@@ -1,0 +1,64 @@
+/**
+ * The log port: topics of numbered partitions holding records in append order. Adapters: embedded (LMDB), Kafka later.
+ * Offsets are non-negative safe integers, dense per partition in the embedded log (gaps are allowed by the port).
+ * Every method may be called from several processes at once; appends to one partition are serialised by the store.
+ */
+export interface TopicOptions {
+  readonly partitions: number
+}
+
+export interface TopicInfo {
+  readonly name: string
+  /** Identity of this creation of the topic; a topic deleted and made again has another. 1–64 characters [0-9A-Za-z_-]. */
+  readonly incarnation: string
+  readonly partitions: number
+}
+
+export interface LogRecord {
+  readonly offset: number
+  /** The log's own append time, epoch ms: non-decreasing within a partition. */
+  readonly appendTime: number
+  /** Owned by the caller once returned; never a view into memory that a later read reuses. */
+  readonly value: Uint8Array
+}
+
+export interface AppendResult {
+  readonly baseOffset: number
+  readonly appendTime: number
+}
+
+export interface TopicAppend {
+  readonly topic: string
+  readonly partition: number
+  readonly values: readonly Uint8Array[]
+}
+
+export interface Log {
+  /** Creates the topic, or returns the existing one. TM_LOG_TOPIC_MISMATCH if it exists with other options. */
+  createTopic(name: string, options: TopicOptions): Promise<TopicInfo>
+  /** The topic, or null. */
+  topic(name: string): Promise<TopicInfo | null>
+  listTopics(): Promise<TopicInfo[]>
+  deleteTopic(name: string): Promise<void>
+  /** Durable when it resolves. Records of one call are contiguous. */
+  append(topic: string, partition: number, values: readonly Uint8Array[]): Promise<AppendResult>
+  /** Several appends; the embedded log makes them one atomic transaction, other adapters may not. Results in order. */
+  appendAll(appends: readonly TopicAppend[]): Promise<AppendResult[]>
+  /** Records from `fromOffset` on, at least one if there is one, about `maxBytes` at most. Empty at the end. */
+  read(topic: string, partition: number, fromOffset: number, maxBytes: number): Promise<LogRecord[]>
+  /** The offset the next record will get. */
+  endOffset(topic: string, partition: number): Promise<number>
+  /** The first offset still held. */
+  startOffset(topic: string, partition: number): Promise<number>
+  /** Resolves when the partition's end may have passed `offset`, or the signal aborts, or after `timeoutMs`. */
+  waitForAppend(
+    topic: string,
+    partition: number,
+    offset: number,
+    timeoutMs: number,
+    signal?: AbortSignal,
+  ): Promise<void>
+  /** The clock that stamps appends, epoch ms (simulated where the deployment's clock is). */
+  now(): number
+  close(): Promise<void>
+}
