@@ -1,0 +1,151 @@
+import { parse } from 'acorn'
+import type { Node } from 'acorn'
+import { build } from 'esbuild'
+import type { Plugin } from 'esbuild'
+import { failRegistry } from './errors.ts'
+import { FORBIDDEN_GLOBALS, PURE_MATH } from './compartment.ts'
+
+/** The authoring API as user code is bundled with: definitions reduced to their functions, free of side effects so that unused ones fall away. */
+const STUB = `
+const chain = (spec) => ({ spec, over: () => chain(spec), bucketBy: () => chain(spec), default: () => chain(spec), nullable: () => chain(spec), nonFinite: () => chain(spec) })
+const type = /* @__PURE__ */ new Proxy({}, { get: () => () => chain(null) })
+export { type as t }
+/* @__NO_SIDE_EFFECTS__ */ export function entity(name, columns) { return { name, columns } }
+/* @__NO_SIDE_EFFECTS__ */ export function stream(name, options) { return { name, ...options } }
+/* @__NO_SIDE_EFFECTS__ */ export function table(name, options) { return { name, ...options } }
+/* @__NO_SIDE_EFFECTS__ */ export function featureView(name, options) { return { functions: viewFunctions(options), all: () => ({}), pick: () => ({}) } }
+/* @__NO_SIDE_EFFECTS__ */ export function featureService(name, options) { return { functions: Object.values(options.derive ?? {}) } }
+/* @__NO_SIDE_EFFECTS__ */ export function defineConfig(config) { return config }
+/* @__NO_SIDE_EFFECTS__ */ function aggregation(input) { return chain(input) }
+function viewFunctions(options) {
+  const functions = options.where === undefined ? [] : [options.where]
+  for (const feature of Object.values(options.features)) if (typeof feature.spec === 'function') functions.push(feature.spec)
+  return functions
+}
+`
+const AGGREGATIONS = ['count', 'countWhere', 'sum', 'mean', 'min', 'max', 'first', 'last', 'latest']
+const STUB_MODULE = STUB + AGGREGATIONS.map((name) => `export { aggregation as ${name} }`).join('\n')
+
+const stubPlugin: Plugin = {
+  name: 'tidemark-stub',
+  setup(setup) {
+    setup.onResolve({ filter: /^tidemark$/ }, () => ({ path: 'tidemark', namespace: 'tidemark', sideEffects: false }))
+    setup.onLoad({ filter: /.*/, namespace: 'tidemark' }, () => ({ contents: STUB_MODULE, loader: 'js' }))
+  },
+}
+
+/** Bundles the functions of one exported definition into a script that defines `tidemarkBundle = { functions }`. Same meaning, same bytes: white space, types, comments and descriptive fields are gone. */
+export async function bundleFunctions(file: string, exportName: string): Promise<string> {
+  const code = await bundleScript(file, exportName)
+  checkPurity(code, file, exportName)
+  return withoutDescriptions(code)
+}
+
+async function bundleScript(file: string, exportName: string): Promise<string> {
+  try {
+    const result = await build({
+      stdin: {
+        contents: `import { ${exportName} as definition } from ${JSON.stringify(file)}\nexport const functions = definition.functions`,
+        resolveDir: '/',
+        sourcefile: 'tidemark-entry.js',
+      },
+      bundle: true,
+      write: false,
+      format: 'iife',
+      globalName: 'tidemarkBundle',
+      platform: 'neutral',
+      target: 'es2022',
+      supported: { 'exponent-operator': false },
+      treeShaking: true,
+      minifyWhitespace: true,
+      legalComments: 'none',
+      logLevel: 'silent',
+      absWorkingDir: '/',
+      plugins: [stubPlugin],
+    })
+    return result.outputFiles[0].text
+  } catch (error) {
+    throw failRegistry(
+      'TM_FUNCTION_BUNDLE',
+      `${file}: the functions of ${exportName} cannot be bundled: ${describe(error)}. User functions may import only pure code of the project`,
+      { cause: error },
+    )
+  }
+}
+
+function describe(error: unknown): string {
+  return (error instanceof Error ? error.message : String(error)).split('\n').slice(0, 3).join(' ')
+}
+
+/** Any syntax node: acorn's own types are a union that a generic walk does not need. */
+interface AnyNode extends Node {
+  readonly [field: string]: unknown
+}
+
+function walk(
+  node: AnyNode,
+  visit: (node: AnyNode, parents: readonly AnyNode[]) => void,
+  parents: readonly AnyNode[] = [],
+): void {
+  visit(node, parents)
+  for (const value of Object.values(node)) {
+    for (const child of Array.isArray(value) ? (value as unknown[]) : [value]) {
+      if (typeof child === 'object' && child !== null && 'type' in child)
+        walk(child as AnyNode, visit, [...parents, node])
+    }
+  }
+}
+
+function parseBundle(code: string): AnyNode {
+  return parse(code, { ecmaVersion: 2022 }) as unknown as AnyNode
+}
+
+function checkPurity(code: string, file: string, exportName: string): void {
+  const refuse = (what: string, instead: string): never => {
+    throw failRegistry(
+      'TM_FUNCTION_IMPURE',
+      `${file}: a function of ${exportName} uses ${what}, which does not give the same bits at every time and place; ${instead}`,
+      { details: { file, definition: exportName, uses: what } },
+    )
+  }
+  walk(parseBundle(code), (node, parents) => {
+    if (node.type === 'AwaitExpression' || node.type === 'ImportExpression')
+      refuse(node.type === 'AwaitExpression' ? 'await' : 'import()', 'compute from the event alone')
+    if (node.type === 'MemberExpression' && (node.object as AnyNode).name === 'Math') {
+      const property = String((node.property as AnyNode).name)
+      if (!PURE_MATH.includes(property))
+        refuse(
+          `Math.${property}${property === 'pow' ? ' (or **)' : ''}`,
+          `use ${PURE_MATH.filter((name) => /^[a-z]/.test(name)).join(', ')} of Math, and multiplication for powers`,
+        )
+    }
+    if (node.type !== 'Identifier' || !FORBIDDEN_GLOBALS.includes(String(node.name))) return
+    const parent = parents.at(-1)
+    const isName =
+      parent !== undefined &&
+      ((parent.type === 'MemberExpression' && parent.property === node && parent.computed !== true) ||
+        (parent.type === 'Property' && parent.key === node && parent.shorthand !== true))
+    if (!isName) refuse(String(node.name), 'pass what you need as a field of the event or of the request')
+  })
+}
+
+const DESCRIPTIVE = new Set(['description', 'owner', 'tags', 'freshness'])
+
+/** Cuts descriptive fields out of featureView(…) and featureService(…) calls: they change no value and so no version. */
+function withoutDescriptions(code: string): string {
+  const cuts: [number, number][] = []
+  walk(parseBundle(code), (node) => {
+    const callee = node.type === 'CallExpression' ? String((node.callee as AnyNode).name) : ''
+    if (callee !== 'featureView' && callee !== 'featureService') return
+    const options = (node.arguments as AnyNode[])[1]
+    if (options?.type !== 'ObjectExpression') return
+    for (const property of options.properties as AnyNode[]) {
+      const key = property.key as AnyNode | undefined
+      if (property.type === 'Property' && DESCRIPTIVE.has(String(key?.name)))
+        cuts.push([(property.value as AnyNode).start, (property.value as AnyNode).end])
+    }
+  })
+  let result = code
+  for (const [start, end] of cuts.sort((a, b) => b[0] - a[0])) result = `${result.slice(0, start)}0${result.slice(end)}`
+  return result
+}

@@ -1,0 +1,61 @@
+import { errorFactory } from '../features/errors/tidemark-error.ts'
+import type { ErrorTable } from '../features/errors/tidemark-error.ts'
+
+export const STORE_ERRORS = {
+  TM_LOG_TOPIC_UNKNOWN: {
+    disposition: 'reject',
+    status: 404,
+    meaning: 'The topic does not exist. Create it, or run `tidemark apply` first.',
+  },
+  TM_LOG_TOPIC_MISMATCH: {
+    disposition: 'halt',
+    status: 409,
+    meaning:
+      'A topic exists with another number of partitions than the deployment asks for. Set it back, or use another data folder.',
+  },
+  TM_LOG_OFFSET_GONE: {
+    disposition: 'halt',
+    status: 500,
+    meaning: 'A read asked for an offset that the log no longer holds or never held.',
+  },
+  TM_ONLINE_INCARNATION: {
+    disposition: 'halt',
+    status: 500,
+    meaning:
+      'The online store was filled from another incarnation of the keyed log. Its states do not belong to this log; rebuild them.',
+  },
+  TM_KEY_TOO_LONG: {
+    disposition: 'dead-letter',
+    status: 422,
+    meaning: 'An entity key is longer than the online store can hold. Shorten it, or key by a hash.',
+  },
+  TM_OBJECT_MISSING: {
+    disposition: 'reject',
+    status: 404,
+    meaning: 'An object that the metadata names is not in the object store.',
+  },
+  TM_OBJECT_NAME: {
+    disposition: 'reject',
+    status: 422,
+    meaning: 'An object name has characters other than letters, digits and . _ = - / between segments.',
+  },
+  TM_DATA_NEWER: {
+    disposition: 'halt',
+    status: 500,
+    meaning: 'The data folder was written by a newer version of Tidemark. Upgrade, or use another folder.',
+  },
+  TM_FILE_MISSING: { disposition: 'reject', status: 422, meaning: 'A file that the command names does not exist.' },
+  TM_FILE_UNREADABLE: {
+    disposition: 'reject',
+    status: 422,
+    meaning: 'A file cannot be read as what its extension says (Parquet, CSV, JSONL).',
+  },
+  TM_COLUMN_MISSING: { disposition: 'reject', status: 422, meaning: 'A file lacks a column that is needed.' },
+  TM_COLUMN_TYPE: {
+    disposition: 'reject',
+    status: 422,
+    meaning: 'A column of a file has another type than is needed; the message names the column and the first row.',
+  },
+} as const satisfies ErrorTable
+
+export const failStore = errorFactory(STORE_ERRORS)

@@ -1,0 +1,246 @@
+import { randomUUID } from 'node:crypto'
+import { ByteReader } from '../../../features/values/byte-reader.ts'
+import { ByteWriter } from '../../../features/values/byte-writer.ts'
+import { failStore } from '../../errors.ts'
+import { openEnvironment } from '../../lmdb-environment.ts'
+import type { BinaryDatabase } from '../../lmdb-environment.ts'
+import type { AppendResult, Log, LogRecord, TopicAppend, TopicInfo, TopicOptions } from '../log.ts'
+
+/*
+ * Keys and values of the environment (integers big-endian, so that key order is offset order):
+ *
+ *   't' name                                   → varint topic number, varint partitions, string incarnation
+ *   'n'                                        → varint next topic number
+ *   'e' u32 topic, u32 partition               → varint end offset, f64 last append time
+ *   'r' u32 topic, u32 partition, u64 offset   → f64 append time, value
+ */
+const POLL_MS_MIN = 1
+const POLL_MS_MAX = 20
+
+export interface LmdbLogOptions {
+  readonly path: string
+  /** Epoch ms; the embedded log's clock. */
+  readonly now: () => number
+}
+
+export async function openLmdbLog(options: LmdbLogOptions): Promise<Log> {
+  return new LmdbLog(openEnvironment(options.path), options.now)
+}
+
+interface Topic extends TopicInfo {
+  readonly number: number
+}
+
+class LmdbLog implements Log {
+  readonly now: () => number
+  readonly #db: BinaryDatabase
+  readonly #topics = new Map<string, Topic>()
+  #closed = false
+
+  constructor(db: BinaryDatabase, now: () => number) {
+    this.#db = db
+    this.now = now
+  }
+
+  async createTopic(name: string, options: TopicOptions): Promise<TopicInfo> {
+    const topic = this.#db.transactionSync(() => {
+      const existing = this.#readTopic(name)
+      if (existing !== null) return existing
+      const next = this.#db.getBinary(Buffer.from('n'))
+      const number = next === undefined ? 1 : new ByteReader(next).varint()
+      const made: Topic = { name, number, partitions: options.partitions, incarnation: randomUUID() }
+      const writer = new ByteWriter()
+      writer.varint(number + 1)
+      this.#db.putSync(Buffer.from('n'), Buffer.from(writer.finish()))
+      writer.reset()
+      writer.varint(number)
+      writer.varint(options.partitions)
+      writer.string(made.incarnation)
+      this.#db.putSync(Buffer.from(`t${name}`), Buffer.from(writer.finish()))
+      return made
+    })
+    if (topic.partitions !== options.partitions) {
+      throw failStore(
+        'TM_LOG_TOPIC_MISMATCH',
+        `topic ${name} has ${topic.partitions} partitions, ${options.partitions} were asked for: keep the number a topic was made with`,
+      )
+    }
+    this.#topics.set(name, topic)
+    return describe(topic)
+  }
+
+  async topic(name: string): Promise<TopicInfo | null> {
+    const topic = this.#find(name)
+    return topic === null ? null : describe(topic)
+  }
+
+  async listTopics(): Promise<TopicInfo[]> {
+    this.#db.resetReadTxn()
+    const topics: TopicInfo[] = []
+    for (const { key } of this.#db.getRange({ start: Buffer.from('t'), end: Buffer.from('u') })) {
+      const topic = this.#readTopic(key.toString('utf8', 1))
+      if (topic !== null) topics.push(describe(topic))
+    }
+    return topics
+  }
+
+  async deleteTopic(name: string): Promise<void> {
+    const topic = this.#find(name)
+    if (topic === null) return
+    this.#topics.delete(name)
+    this.#db.transactionSync(() => {
+      this.#db.removeSync(Buffer.from(`t${name}`))
+      for (const prefix of ['e', 'r']) {
+        const start = Buffer.concat([Buffer.from(prefix), u32(topic.number)])
+        const end = Buffer.concat([Buffer.from(prefix), u32(topic.number + 1)])
+        for (const key of [...this.#db.getKeys({ start, end })]) this.#db.removeSync(key)
+      }
+    })
+  }
+
+  async append(topic: string, partition: number, values: readonly Uint8Array[]): Promise<AppendResult> {
+    return (await this.appendAll([{ topic, partition, values }]))[0]
+  }
+
+  async appendAll(appends: readonly TopicAppend[]): Promise<AppendResult[]> {
+    const topics = appends.map((append) => this.#required(append.topic, append.partition))
+    const results = this.#db.transactionSync(() => appends.map((append, i) => this.#appendOne(topics[i], append)))
+    await this.#db.flushed
+    return results
+  }
+
+  #appendOne(topic: Topic, append: TopicAppend): AppendResult {
+    const end = this.#end(topic, append.partition)
+    const appendTime = Math.max(end.appendTime, Math.floor(this.now()))
+    append.values.forEach((value, i) => {
+      const record = Buffer.allocUnsafe(8 + value.length)
+      record.writeDoubleLE(appendTime)
+      record.set(value, 8)
+      this.#db.putSync(recordKey(topic.number, append.partition, end.offset + i), record)
+    })
+    const writer = new ByteWriter(32)
+    writer.varint(end.offset + append.values.length)
+    writer.f64(appendTime)
+    this.#db.putSync(endKey(topic.number, append.partition), Buffer.from(writer.finish()))
+    return { baseOffset: end.offset, appendTime }
+  }
+
+  async read(topic: string, partition: number, fromOffset: number, maxBytes: number): Promise<LogRecord[]> {
+    const { number } = this.#required(topic, partition)
+    this.#db.resetReadTxn()
+    const records: LogRecord[] = []
+    let bytes = 0
+    const start = recordKey(number, partition, fromOffset)
+    const end = Buffer.concat([start.subarray(0, 9), Buffer.alloc(8, 0xff)])
+    for (const { key, value } of this.#db.getRange({ start, end })) {
+      records.push({
+        offset: Number(key.readBigUInt64BE(9)),
+        appendTime: value.readDoubleLE(0),
+        value: Uint8Array.prototype.slice.call(value, 8),
+      })
+      bytes += value.length
+      if (bytes >= maxBytes) break
+    }
+    return records
+  }
+
+  async endOffset(topic: string, partition: number): Promise<number> {
+    const { number } = this.#required(topic, partition)
+    this.#db.resetReadTxn()
+    return this.#end({ number }, partition).offset
+  }
+
+  async startOffset(topic: string, partition: number): Promise<number> {
+    const { number } = this.#required(topic, partition)
+    this.#db.resetReadTxn()
+    const start = recordKey(number, partition, 0)
+    const end = Buffer.concat([start.subarray(0, 9), Buffer.alloc(8, 0xff)])
+    for (const key of this.#db.getKeys({ start, end, limit: 1 })) return Number(key.readBigUInt64BE(9))
+    return this.#end({ number }, partition).offset
+  }
+
+  async waitForAppend(
+    topic: string,
+    partition: number,
+    offset: number,
+    timeoutMs: number,
+    signal?: AbortSignal,
+  ): Promise<void> {
+    let pause = POLL_MS_MIN
+    let waited = 0
+    while (!this.#closed && signal?.aborted !== true && waited < timeoutMs) {
+      if ((await this.endOffset(topic, partition)) > offset) return
+      const ms = Math.min(pause, timeoutMs - waited)
+      await new Promise((resolve) => setTimeout(resolve, ms))
+      waited += ms
+      pause = Math.min(pause * 2, POLL_MS_MAX)
+    }
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed) return
+    this.#closed = true
+    await this.#db.close()
+  }
+
+  #end(topic: { number: number }, partition: number): { offset: number; appendTime: number } {
+    const bytes = this.#db.getBinary(endKey(topic.number, partition))
+    if (bytes === undefined) return { offset: 0, appendTime: 0 }
+    const reader = new ByteReader(bytes)
+    return { offset: reader.varint(), appendTime: reader.f64() }
+  }
+
+  #find(name: string): Topic | null {
+    const known = this.#topics.get(name)
+    if (known !== undefined) return known
+    this.#db.resetReadTxn()
+    const topic = this.#readTopic(name)
+    if (topic !== null) this.#topics.set(name, topic)
+    return topic
+  }
+
+  #readTopic(name: string): Topic | null {
+    const bytes = this.#db.getBinary(Buffer.from(`t${name}`))
+    if (bytes === undefined) return null
+    const reader = new ByteReader(bytes)
+    return { name, number: reader.varint(), partitions: reader.varint(), incarnation: reader.string() }
+  }
+
+  #required(name: string, partition: number): Topic {
+    const topic = this.#find(name)
+    if (topic === null || partition < 0 || partition >= topic.partitions) {
+      throw failStore(
+        'TM_LOG_TOPIC_UNKNOWN',
+        `topic ${name}, partition ${partition} does not exist: run \`tidemark apply\` to create the topics of your sources`,
+      )
+    }
+    return topic
+  }
+}
+
+function describe(topic: Topic): TopicInfo {
+  return { name: topic.name, incarnation: topic.incarnation, partitions: topic.partitions }
+}
+
+function u32(value: number): Buffer {
+  const bytes = Buffer.alloc(4)
+  bytes.writeUInt32BE(value)
+  return bytes
+}
+
+function endKey(topic: number, partition: number): Buffer {
+  const key = Buffer.alloc(9)
+  key[0] = 0x65
+  key.writeUInt32BE(topic, 1)
+  key.writeUInt32BE(partition, 5)
+  return key
+}
+
+function recordKey(topic: number, partition: number, offset: number): Buffer {
+  const key = Buffer.alloc(17)
+  key[0] = 0x72
+  key.writeUInt32BE(topic, 1)
+  key.writeUInt32BE(partition, 5)
+  key.writeBigUInt64BE(BigInt(offset), 9)
+  return key
+}

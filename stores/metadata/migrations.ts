@@ -1,0 +1,38 @@
+import type { Kysely } from 'kysely'
+
+/** Applied in order, once each; a database that has more of them than this list was written by a newer version. */
+export const MIGRATIONS: readonly ((db: Kysely<unknown>) => Promise<void>)[] = [
+  async (db) => {
+    await db.schema
+      .createTable('progress')
+      .addColumn('scope', 'text', (c) => c.notNull())
+      .addColumn('key', 'text', (c) => c.notNull())
+      .addColumn('value', 'text', (c) => c.notNull())
+      .addPrimaryKeyConstraint('progress_key', ['scope', 'key'])
+      .execute()
+    await db.schema
+      .createTable('versions')
+      .addColumn('kind', 'text', (c) => c.notNull())
+      .addColumn('name', 'text', (c) => c.notNull())
+      .addColumn('version', 'text', (c) => c.notNull())
+      .addColumn('plan', 'text', (c) => c.notNull())
+      .addColumn('code', 'text', (c) => c.notNull())
+      .addColumn('created_at', 'bigint', (c) => c.notNull())
+      .addColumn('git_commit', 'text')
+      .addColumn('git_dirty', 'integer', (c) => c.notNull())
+      .addPrimaryKeyConstraint('versions_key', ['kind', 'version'])
+      .execute()
+    for (const [table, column] of [
+      ['aliases', 'version'],
+      ['catalog', 'data'],
+    ]) {
+      await db.schema
+        .createTable(table)
+        .addColumn('kind', 'text', (c) => c.notNull())
+        .addColumn('name', 'text', (c) => c.notNull())
+        .addColumn(column, 'text', (c) => c.notNull())
+        .addPrimaryKeyConstraint(`${table}_key`, ['kind', 'name'])
+        .execute()
+    }
+  },
+]

@@ -1,0 +1,79 @@
+import { mkdirSync } from 'node:fs'
+import { dirname } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
+import { Kysely } from 'kysely'
+import { failStore } from '../../errors.ts'
+import type { MetadataStore } from '../metadata-store.ts'
+import { MIGRATIONS } from '../migrations.ts'
+import type { MetadataTables } from '../tables.ts'
+import { nodeSqliteDialect } from './dialect.ts'
+
+const BUSY_MS = 10_000
+
+/** Opens (or makes) the embedded metadata store. Several processes may have it open. TM_DATA_NEWER on a database of a newer version. */
+export async function openSqliteMetadata(path: string): Promise<MetadataStore> {
+  mkdirSync(dirname(path), { recursive: true })
+  const database = new DatabaseSync(path)
+  database.exec(`pragma busy_timeout = ${BUSY_MS}; pragma journal_mode = wal; pragma synchronous = full`)
+  const db = new Kysely<MetadataTables>({ dialect: nodeSqliteDialect(database) })
+  await migrate(database, db, path)
+  return new SqliteMetadataStore(db)
+}
+
+async function migrate(database: DatabaseSync, db: Kysely<MetadataTables>, path: string): Promise<void> {
+  await db.transaction().execute(async (transaction) => {
+    const version = Number(database.prepare('pragma user_version').get()?.user_version ?? 0)
+    if (version > MIGRATIONS.length) {
+      throw failStore(
+        'TM_DATA_NEWER',
+        `${path} has schema ${version}, this version knows ${MIGRATIONS.length}: upgrade Tidemark, or use another data folder`,
+      )
+    }
+    for (const migration of MIGRATIONS.slice(version)) await migration(transaction as unknown as Kysely<unknown>)
+    database.exec(`pragma user_version = ${MIGRATIONS.length}`)
+  })
+}
+
+class SqliteMetadataStore implements MetadataStore {
+  readonly db: Kysely<MetadataTables>
+  #closed = false
+
+  constructor(db: Kysely<MetadataTables>) {
+    this.db = db
+  }
+
+  async readProgress<T>(scope: string, key: string): Promise<T | null> {
+    const row = await this.db
+      .selectFrom('progress')
+      .select('value')
+      .where('scope', '=', scope)
+      .where('key', '=', key)
+      .executeTakeFirst()
+    return row === undefined ? null : (JSON.parse(row.value) as T)
+  }
+
+  async writeProgress(scope: string, key: string, value: unknown): Promise<void> {
+    const text = JSON.stringify(value)
+    await this.db
+      .insertInto('progress')
+      .values({ scope, key, value: text })
+      .onConflict((conflict) => conflict.columns(['scope', 'key']).doUpdateSet({ value: text }))
+      .execute()
+  }
+
+  async listProgress<T>(scope: string): Promise<ReadonlyMap<string, T>> {
+    const rows = await this.db
+      .selectFrom('progress')
+      .select(['key', 'value'])
+      .where('scope', '=', scope)
+      .orderBy('key')
+      .execute()
+    return new Map(rows.map((row) => [row.key, JSON.parse(row.value) as T]))
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed) return
+    this.#closed = true
+    await this.db.destroy()
+  }
+}

@@ -1,0 +1,202 @@
+import { ByteReader } from '../../../features/values/byte-reader.ts'
+import { ByteWriter } from '../../../features/values/byte-writer.ts'
+import { failStore } from '../../errors.ts'
+import { openEnvironment } from '../../lmdb-environment.ts'
+import type { BinaryDatabase } from '../../lmdb-environment.ts'
+import type {
+  BucketFlush,
+  BucketId,
+  EntityRead,
+  EntityReadResult,
+  FlushOutcome,
+  Marker,
+  OnlineStore,
+} from '../online-store.ts'
+
+/*
+ * Keys (u16 big-endian bucket, so that a bucket is a key range):
+ *
+ *   'm' keyed log 0x00 u16 bucket                → marker: varint epoch, string incarnation, string views, varint nextOffset, blob origins, f64 flush time
+ *   's' keyed log 0x00 u16 bucket 32-byte view version key → entity state
+ */
+const KEY_BYTES_MAX = 1900
+
+export interface LmdbOnlineOptions {
+  readonly path: string
+  /** Epoch ms; the embedded store's clock. */
+  readonly now: () => number
+}
+
+export async function openLmdbOnline(options: LmdbOnlineOptions): Promise<OnlineStore> {
+  return new LmdbOnlineStore(openEnvironment(options.path), options.now)
+}
+
+class LmdbOnlineStore implements OnlineStore {
+  readonly #db: BinaryDatabase
+  readonly #now: () => number
+  #closed = false
+
+  constructor(db: BinaryDatabase, now: () => number) {
+    this.#db = db
+    this.#now = now
+  }
+
+  async claim(
+    keyedLog: string,
+    buckets: readonly number[],
+    owner: { incarnation: string; views: string },
+  ): Promise<Marker[]> {
+    const markers = this.#db.transactionSync(() =>
+      buckets.map((bucket) => {
+        const held = this.#marker({ keyedLog, bucket })
+        if (held !== null && held.incarnation !== owner.incarnation) {
+          throw failStore(
+            'TM_ONLINE_INCARNATION',
+            `bucket ${bucket} of ${keyedLog} holds states of incarnation ${held.incarnation}, the log is ${owner.incarnation}: the log was made anew; rebuild the online store`,
+          )
+        }
+        const marker: Marker =
+          held === null
+            ? { epoch: 1, ...owner, nextOffset: 0, origins: new Uint8Array(0), flushTime: 0 }
+            : { ...held, epoch: held.epoch + 1 }
+        this.#putMarker({ keyedLog, bucket }, marker)
+        return marker
+      }),
+    )
+    await this.#db.flushed
+    return markers
+  }
+
+  async flush(flushes: readonly BucketFlush[]): Promise<FlushOutcome[]> {
+    for (const flush of flushes) for (const write of flush.writes) stateKey(flush, write.view, write.key)
+    const outcomes = this.#db.transactionSync(() => flushes.map((flush) => this.#flushOne(flush)))
+    await this.#db.flushed
+    return outcomes
+  }
+
+  #flushOne(flush: BucketFlush): FlushOutcome {
+    const marker = this.#marker(flush)
+    if (marker === null || marker.epoch !== flush.epoch) return 'stale-epoch'
+    if (marker.views !== flush.views) return 'other-views'
+    if (marker.nextOffset !== flush.expectedOffset) return 'other-offset'
+    for (const { view, key, state } of flush.writes) {
+      const at = stateKey(flush, view, key)
+      if (state === null) this.#db.removeSync(at)
+      else this.#db.putSync(at, asBuffer(state))
+    }
+    const { nextOffset, origins } = flush
+    this.#putMarker(flush, { ...marker, nextOffset, origins, flushTime: Math.floor(this.#now()) })
+    return 'applied'
+  }
+
+  async read(reads: readonly EntityRead[]): Promise<EntityReadResult[]> {
+    return this.readSync(reads)
+  }
+
+  readSync(reads: readonly EntityRead[]): EntityReadResult[] {
+    this.#db.resetReadTxn()
+    return reads.map((read) => ({
+      marker: this.#marker(read),
+      states: read.keys.map(({ view, key }) => this.#db.getBinary(stateKey(read, view, key)) ?? null),
+    }))
+  }
+
+  async markers(keyedLog: string, buckets: readonly number[]): Promise<(Marker | null)[]> {
+    this.#db.resetReadTxn()
+    return buckets.map((bucket) => this.#marker({ keyedLog, bucket }))
+  }
+
+  async *scan(bucket: BucketId, view: string): AsyncIterable<{ key: Uint8Array; state: Uint8Array }> {
+    this.#db.resetReadTxn()
+    const prefix = stateKey(bucket, view, new Uint8Array(0))
+    const end = Buffer.concat([prefix, Buffer.alloc(8, 0xff)])
+    for (const { key, value } of this.#db.getRange({ start: prefix, end })) {
+      yield { key: key.subarray(prefix.length).slice(), state: value.slice() }
+    }
+  }
+
+  async changeViews(
+    bucket: BucketId,
+    expected: { epoch: number; nextOffset: number },
+    views: string,
+  ): Promise<FlushOutcome> {
+    const outcome = this.#db.transactionSync((): FlushOutcome => {
+      const marker = this.#marker(bucket)
+      if (marker === null || marker.epoch !== expected.epoch) return 'stale-epoch'
+      if (marker.nextOffset !== expected.nextOffset) return 'other-offset'
+      this.#putMarker(bucket, { ...marker, views, epoch: marker.epoch + 1 })
+      return 'applied'
+    })
+    await this.#db.flushed
+    return outcome
+  }
+
+  async dropView(keyedLog: string, view: string): Promise<void> {
+    const start = Buffer.concat([Buffer.from(`s${keyedLog}\0`)])
+    const end = Buffer.concat([start, Buffer.alloc(8, 0xff)])
+    const version = Buffer.from(view, 'hex')
+    const doomed: Buffer[] = []
+    for (const key of this.#db.getKeys({ start, end })) {
+      if (key.subarray(start.length + 2, start.length + 2 + version.length).equals(version)) doomed.push(key)
+    }
+    this.#db.transactionSync(() => {
+      for (const key of doomed) this.#db.removeSync(key)
+    })
+    await this.#db.flushed
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed) return
+    this.#closed = true
+    await this.#db.close()
+  }
+
+  #marker(bucket: BucketId): Marker | null {
+    const bytes = this.#db.getBinary(markerKey(bucket))
+    if (bytes === undefined) return null
+    const reader = new ByteReader(bytes)
+    return {
+      epoch: reader.varint(),
+      incarnation: reader.string(),
+      views: reader.string(),
+      nextOffset: reader.varint(),
+      origins: reader.blob().slice(),
+      flushTime: reader.f64(),
+    }
+  }
+
+  #putMarker(bucket: BucketId, marker: Marker): void {
+    const writer = new ByteWriter()
+    writer.varint(marker.epoch)
+    writer.string(marker.incarnation)
+    writer.string(marker.views)
+    writer.varint(marker.nextOffset)
+    writer.blob(marker.origins)
+    writer.f64(marker.flushTime)
+    this.#db.putSync(markerKey(bucket), Buffer.from(writer.finish()))
+  }
+}
+
+function markerKey({ keyedLog, bucket }: BucketId): Buffer {
+  return Buffer.concat([Buffer.from(`m${keyedLog}\0`), Buffer.from([bucket >> 8, bucket & 0xff])])
+}
+
+function stateKey({ keyedLog, bucket }: BucketId, view: string, key: Uint8Array): Buffer {
+  const at = Buffer.concat([
+    Buffer.from(`s${keyedLog}\0`),
+    Buffer.from([bucket >> 8, bucket & 0xff]),
+    Buffer.from(view, 'hex'),
+    key,
+  ])
+  if (at.length > KEY_BYTES_MAX) {
+    throw failStore(
+      'TM_KEY_TOO_LONG',
+      `an entity key of ${key.length} bytes in ${keyedLog} is too long for the embedded online store (about 1,800 bytes): shorten it, or key by a hash`,
+    )
+  }
+  return at
+}
+
+function asBuffer(bytes: Uint8Array): Buffer {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+}
