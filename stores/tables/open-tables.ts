@@ -1,0 +1,189 @@
+import { existsSync, mkdirSync } from 'node:fs'
+import { DuckDBDataChunk, DuckDBInstance } from '@duckdb/node-api'
+import type { DuckDBConnection } from '@duckdb/node-api'
+import type { FieldPlan } from '../../features/plan/field-type.ts'
+import { failStore } from '../errors.ts'
+import { ColumnCollector, conversion, duckType, duckValues } from './duckdb-values.ts'
+import { sqlName, sqlText } from './tables.ts'
+import type { ColumnBatch, FileColumn, Tables } from './tables.ts'
+
+/** DuckDB's own vector size: the most rows a data chunk takes. */
+const CHUNK_ROWS = 2048
+const BATCH_ROWS = 65_536
+
+export interface TablesOptions {
+  readonly temporaryFolder: string
+  readonly memoryMbMax?: number
+  readonly threads?: number
+}
+
+export async function openTables(options: TablesOptions): Promise<Tables> {
+  mkdirSync(options.temporaryFolder, { recursive: true })
+  const settings: Record<string, string> = { temp_directory: options.temporaryFolder, preserve_insertion_order: 'true' }
+  if (options.memoryMbMax !== undefined) settings.memory_limit = `${options.memoryMbMax}MB`
+  if (options.threads !== undefined) settings.threads = String(options.threads)
+  const instance = await DuckDBInstance.create(':memory:', settings)
+  const connection = await instance.connect()
+  await connection.run(`SET TimeZone = 'UTC'`)
+  return new DuckTables(instance, connection)
+}
+
+class DuckTables implements Tables {
+  readonly #instance: DuckDBInstance
+  readonly #connection: DuckDBConnection
+  #closed = false
+
+  constructor(instance: DuckDBInstance, connection: DuckDBConnection) {
+    this.#instance = instance
+    this.#connection = connection
+  }
+
+  async describe(path: string): Promise<FileColumn[]> {
+    if (!existsSync(path))
+      throw failStore('TM_FILE_MISSING', `${path} does not exist: check the path`, { details: { path } })
+    try {
+      const reader = await this.#connection.runAndReadAll(`DESCRIBE SELECT * FROM ${fileSource(path)}`)
+      return reader.getRows().map((row) => ({ name: String(row[0]), type: String(row[1]) }))
+    } catch (error) {
+      throw failStore('TM_FILE_UNREADABLE', `${path} cannot be read as ${extensionOf(path)}: ${firstLine(error)}`, {
+        details: { path },
+        cause: error,
+      })
+    }
+  }
+
+  async *readColumns(path: string, fields: readonly FieldPlan[]): AsyncIterable<ColumnBatch> {
+    const present = await this.describe(path)
+    const select = fields.map((field) => {
+      const column = present.find(({ name }) => name === field.name)
+      if (column === undefined)
+        throw failStore(
+          'TM_COLUMN_MISSING',
+          `${path} has no column ${field.name}; it has ${present.map(({ name }) => name).join(', ')}`,
+          { details: { path, column: field.name } },
+        )
+      const sql = conversion(sqlName(field.name), column.type, field.type)
+      if (sql === null) throw wrongType(path, field, column.type, 1)
+      return sql
+    })
+    try {
+      yield* this.queryColumns(`SELECT ${select.join(', ')} FROM ${fileSource(path)}`, fields)
+    } catch (error) {
+      throw (
+        (await this.#explain(path, fields, present)) ??
+        failStore('TM_FILE_UNREADABLE', `${path}: ${firstLine(error)}`, { cause: error })
+      )
+    }
+  }
+
+  /** Which column and row made a read fail. */
+  async #explain(path: string, fields: readonly FieldPlan[], present: readonly FileColumn[]): Promise<Error | null> {
+    for (const field of fields) {
+      const type = present.find(({ name }) => name === field.name)?.type ?? ''
+      const sql = conversion(sqlName(field.name), type, field.type)
+      const bad = `SELECT row FROM (SELECT row_number() OVER () AS row, ${sqlName(field.name)} AS v, TRY(${sql}) AS c FROM ${fileSource(path)}) WHERE v IS NOT NULL AND c IS NULL ORDER BY row LIMIT 1`
+      try {
+        const rows = (await this.#connection.runAndReadAll(bad)).getRows()
+        if (rows.length > 0) return wrongType(path, field, type, Number(rows[0][0]))
+      } catch {
+        // The file itself is unreadable; the caller says so.
+        return null
+      }
+    }
+    return null
+  }
+
+  async *queryColumns(sql: string, fields: readonly FieldPlan[]): AsyncIterable<ColumnBatch> {
+    const result = await this.#connection.stream(sql)
+    let collectors = fields.map((field) => new ColumnCollector(field))
+    let rows = 0
+    for (;;) {
+      const chunk = await result.fetchChunk()
+      if (chunk === null || chunk.rowCount === 0) break
+      collectors.forEach((collector, i) => collector.add(chunk.getColumnVector(i), chunk.rowCount))
+      rows += chunk.rowCount
+      if (rows < BATCH_ROWS) continue
+      yield { rows, columns: collectors.map((collector) => collector.finish()) }
+      collectors = fields.map((field) => new ColumnCollector(field))
+      rows = 0
+    }
+    if (rows > 0) yield { rows, columns: collectors.map((collector) => collector.finish()) }
+  }
+
+  async execute(sql: string): Promise<void> {
+    await this.#connection.run(sql)
+  }
+
+  async createTable(name: string, fields: readonly FieldPlan[]): Promise<void> {
+    const columns = fields.map((field) => `${sqlName(field.name)} ${duckType(field.type).toString()}`)
+    await this.#connection.run(`CREATE OR REPLACE TABLE ${sqlName(name)} (${columns.join(', ')})`)
+  }
+
+  async appendColumns(name: string, fields: readonly FieldPlan[], batch: ColumnBatch): Promise<void> {
+    const appender = await this.#connection.createAppender(name)
+    const types = fields.map((field) => duckType(field.type))
+    for (let from = 0; from < batch.rows; from += CHUNK_ROWS) {
+      const to = Math.min(from + CHUNK_ROWS, batch.rows)
+      const chunk = DuckDBDataChunk.create(types, to - from)
+      batch.columns.forEach((column, i) => chunk.setColumnValues(i, duckValues(column, from, to)))
+      appender.appendDataChunk(chunk)
+    }
+    appender.closeSync()
+  }
+
+  async dropTable(name: string): Promise<void> {
+    await this.#connection.run(`DROP TABLE IF EXISTS ${sqlName(name)}`)
+  }
+
+  async readParquetMetadata(path: string): Promise<Readonly<Record<string, string>>> {
+    const reader = await this.#connection.runAndReadAll(
+      `SELECT decode(key), decode(value) FROM parquet_kv_metadata(${sqlText(path)})`,
+    )
+    return Object.fromEntries(reader.getRows().map((row) => [String(row[0]), String(row[1])]))
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed) return
+    this.#closed = true
+    this.#connection.closeSync()
+    this.#instance.closeSync()
+  }
+}
+
+function wrongType(path: string, field: FieldPlan, found: string, row: number): Error {
+  return failStore(
+    'TM_COLUMN_TYPE',
+    `column ${field.name} of ${path} should hold ${field.type.kind}, but row ${row} holds something else (file type ${found}): correct the file or the schema`,
+    {
+      details: { path, column: field.name, expected: field.type.kind, found, row },
+    },
+  )
+}
+
+function firstLine(error: unknown): string {
+  return (error instanceof Error ? error.message : String(error)).split('\n')[0]
+}
+
+function extensionOf(path: string): string {
+  return path.slice(path.lastIndexOf('.') + 1).toLowerCase()
+}
+
+/** The table function that reads a file by its extension. */
+export function fileSource(path: string): string {
+  switch (extensionOf(path)) {
+    case 'parquet':
+      return `read_parquet(${sqlText(path)})`
+    case 'csv':
+      return `read_csv(${sqlText(path)}, header = true, sample_size = -1)`
+    case 'jsonl':
+    case 'ndjson':
+    case 'json':
+      return `read_json_auto(${sqlText(path)}, sample_size = -1)`
+    default:
+      throw failStore(
+        'TM_FILE_UNREADABLE',
+        `${path}: the format follows the extension, and this one is not .parquet, .csv or .jsonl`,
+        { details: { path } },
+      )
+  }
+}

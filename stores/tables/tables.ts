@@ -1,0 +1,44 @@
+import type { FieldPlan } from '../../features/plan/field-type.ts'
+import type { Column } from '../../features/values/column.ts'
+
+/** Rows of a file, query or table, column-wise. */
+export interface ColumnBatch {
+  readonly rows: number
+  readonly columns: readonly Column[]
+}
+
+export interface FileColumn {
+  readonly name: string
+  readonly type: string
+}
+
+/**
+ * The tables port: reads and writes CSV, Parquet and JSONL, selects, sorts and joins (DuckDB). It never computes a feature. Timestamps in tables that
+ * Tidemark makes are BIGINT epoch ms.
+ */
+export interface Tables {
+  /** Columns of a file. TM_FILE_MISSING, TM_FILE_UNREADABLE. */
+  describe(path: string): Promise<FileColumn[]>
+  /** Rows in file order. TM_COLUMN_MISSING; TM_COLUMN_TYPE names column and first row. Timestamps may be ISO-8601 text, TIMESTAMP or epoch ms. */
+  readColumns(path: string, fields: readonly FieldPlan[]): AsyncIterable<ColumnBatch>
+  /** A query whose SELECT list has the fields' order and storage (timestamps as epoch ms). */
+  queryColumns(sql: string, fields: readonly FieldPlan[]): AsyncIterable<ColumnBatch>
+  execute(sql: string): Promise<void>
+  /** A table in memory (spilling to disk) that `appendColumns` fills. */
+  createTable(name: string, fields: readonly FieldPlan[]): Promise<void>
+  appendColumns(name: string, fields: readonly FieldPlan[], batch: ColumnBatch): Promise<void>
+  dropTable(name: string): Promise<void>
+  /** Footer key-values of a Parquet file. */
+  readParquetMetadata(path: string): Promise<Readonly<Record<string, string>>>
+  close(): Promise<void>
+}
+
+/** `'text'` with quotes doubled. */
+export function sqlText(text: string): string {
+  return `'${text.replaceAll("'", "''")}'`
+}
+
+/** `"name"` with quotes doubled. */
+export function sqlName(name: string): string {
+  return `"${name.replaceAll('"', '""')}"`
+}

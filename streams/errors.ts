@@ -1,0 +1,50 @@
+import { errorFactory } from '../features/errors/tidemark-error.ts'
+import type { ErrorTable } from '../features/errors/tidemark-error.ts'
+
+export const STREAM_ERRORS = {
+  TM_EVENT_NOT_JSON: { disposition: 'dead-letter', status: 422, meaning: 'An event is not a JSON object.' },
+  TM_EVENT_TYPE: {
+    disposition: 'dead-letter',
+    status: 422,
+    meaning: 'A field of an event has another type than its schema says.',
+  },
+  TM_EVENT_NULL: {
+    disposition: 'dead-letter',
+    status: 422,
+    meaning: 'A required field of an event is null or absent.',
+  },
+  TM_EVENT_TIME: {
+    disposition: 'dead-letter',
+    status: 422,
+    meaning: 'A time of an event is neither ISO-8601 with a time zone nor epoch milliseconds.',
+  },
+  TM_EVENT_NON_FINITE: {
+    disposition: 'dead-letter',
+    status: 422,
+    meaning: "A number of an event is NaN or infinite and its field does not say nonFinite('null').",
+  },
+  TM_EVENT_KEY_NULL: { disposition: 'dead-letter', status: 422, meaning: 'A column of an entity key is null.' },
+  TM_ARRIVAL_FUTURE: {
+    disposition: 'dead-letter',
+    status: 422,
+    meaning: 'An imported row says it could be known later than it was appended.',
+  },
+  TM_STREAM_GAP: {
+    disposition: 'halt',
+    status: 500,
+    meaning:
+      'Blocks of a producer are missing from a keyed log. The partition stops rather than compute from an incomplete history.',
+  },
+  TM_STREAM_FENCED: {
+    disposition: 'halt',
+    status: 409,
+    meaning: 'Another worker has taken over this partition. This one lets go.',
+  },
+  TM_WAIT_TIMEOUT: {
+    disposition: 'retry',
+    status: 503,
+    meaning: 'The streams did not catch up in time. See `tidemark status`.',
+  },
+} as const satisfies ErrorTable
+
+export const failStream = errorFactory(STREAM_ERRORS)
