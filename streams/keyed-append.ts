@@ -2,7 +2,8 @@ import { bucketOf, entityKeysOfBatch, partitionOf } from '../features/values/ent
 import type { Column } from '../features/values/column.ts'
 import type { EntityPlan, SourcePlan } from '../features/plan/source-plan.ts'
 import type { TopicAppend } from '../stores/log/log.ts'
-import { encodeBlock, gather, gatherColumn, NO_SEQUENCE } from './block.ts'
+import { encodeBlock, NO_SEQUENCE } from './block.ts'
+import { gather, gatherColumn } from '../features/values/gather.ts'
 import type { Sequence } from './block.ts'
 
 /** Decoded events of one origin, in sequence order. */

@@ -110,6 +110,19 @@ class DuckTables implements Tables {
     if (rows > 0) yield { rows, columns: collectors.map((collector) => collector.finish()) }
   }
 
+  async queryAll(sql: string, fields: readonly FieldPlan[]): Promise<ColumnBatch> {
+    const result = await this.#connection.stream(sql)
+    const collectors = fields.map((field) => new ColumnCollector(field))
+    let rows = 0
+    for (;;) {
+      const chunk = await result.fetchChunk()
+      if (chunk === null || chunk.rowCount === 0) break
+      collectors.forEach((collector, i) => collector.add(chunk.getColumnVector(i), chunk.rowCount))
+      rows += chunk.rowCount
+    }
+    return { rows, columns: collectors.map((collector) => collector.finish()) }
+  }
+
   async execute(sql: string): Promise<void> {
     await this.#connection.run(sql)
   }

@@ -23,6 +23,8 @@ export interface Tables {
   readColumns(path: string, fields: readonly FieldPlan[]): AsyncIterable<ColumnBatch>
   /** A query whose SELECT list has the fields' order and storage (timestamps as epoch ms). */
   queryColumns(sql: string, fields: readonly FieldPlan[]): AsyncIterable<ColumnBatch>
+  /** The same as one batch. */
+  queryAll(sql: string, fields: readonly FieldPlan[]): Promise<ColumnBatch>
   execute(sql: string): Promise<void>
   /** A table in memory (spilling to disk) that `appendColumns` fills. */
   createTable(name: string, fields: readonly FieldPlan[]): Promise<void>

@@ -1,0 +1,24 @@
+import { errorFactory } from '../features/errors/tidemark-error.ts'
+import type { ErrorTable } from '../features/errors/tidemark-error.ts'
+
+export const OFFLINE_ERRORS = {
+  TM_SPINE_COLUMN: {
+    disposition: 'reject',
+    status: 422,
+    meaning: 'The spine lacks an entity key, the timestamp or a request field, or one has a wrong type.',
+  },
+  TM_SPINE_TOO_LATE: {
+    disposition: 'reject',
+    status: 422,
+    meaning:
+      'A spine row is later than the time up to which the archive is known to be complete. Wait, or leave such rows out.',
+  },
+  TM_EXPORT_FORMAT: {
+    disposition: 'reject',
+    status: 422,
+    meaning: 'The output file has an extension that cannot be written.',
+  },
+  TM_AS_OF_UNSUPPORTED: { disposition: 'reject', status: 422, meaning: 'This clock is not available in this version.' },
+} as const satisfies ErrorTable
+
+export const failOffline = errorFactory(OFFLINE_ERRORS)

@@ -1,0 +1,147 @@
+import { createHash } from 'node:crypto'
+import { createReadStream } from 'node:fs'
+import type { Column, NumberColumn } from '../features/values/column.ts'
+import type { SourcePlan } from '../features/plan/source-plan.ts'
+import { failStore } from '../stores/errors.ts'
+import { gather, gatherColumn } from '../features/values/gather.ts'
+import { appendDeadLetters } from './dead-letters.ts'
+import type { DeadLetter } from './dead-letters.ts'
+import { repartition, rowsWithNullKey } from './keyed-append.ts'
+import type { LastSent } from './keyed-append.ts'
+import type { Accepted } from './produce.ts'
+import { createTopics, keyedTopic } from './stream-context.ts'
+import type { StreamContext } from './stream-context.ts'
+import type { KeyedLog } from '../registry/registry.ts'
+
+export interface ImportOptions {
+  /** A timestamp column, 'event-time', or null: the source's own arrival column, else its event time. */
+  readonly arrival: string | null
+  readonly onProgress?: (rows: number) => void
+}
+
+/** History from files straight into the keyed logs, file order kept. A file that was imported before changes nothing: its origin is its hash. */
+export async function importFiles(
+  context: StreamContext,
+  sourceName: string,
+  files: readonly string[],
+  options: ImportOptions,
+): Promise<Accepted> {
+  const source = await context.registry.source(sourceName)
+  await createTopics(context)
+  const keyedLogs = (await context.registry.keyedLogs()).filter((log) => log.source.name === source.name)
+  const arrivalColumn = arrivalOf(source, options.arrival)
+  const total: Accepted = { accepted: 0, refused: 0, codes: {} }
+  for (const file of files) {
+    await context.tables.describe(file)
+    const origin = `import/${await hashFile(file)}/${arrivalColumn}`
+    await importFile(context, { source, keyedLogs, arrivalColumn, origin, file }, total, options.onProgress)
+  }
+  return total
+}
+
+function arrivalOf(source: SourcePlan, asked: string | null): string {
+  const column = asked === 'event-time' ? source.eventTime : (asked ?? source.arrival ?? source.eventTime)
+  const field = source.fields.find(({ name }) => name === column)
+  if (field?.type.kind !== 'timestamp') {
+    throw failStore(
+      'TM_COLUMN_MISSING',
+      `--arrival names ${column}, which is no timestamp column of source ${source.name}: use one of its timestamps, or event-time`,
+    )
+  }
+  return column
+}
+
+async function hashFile(path: string): Promise<string> {
+  const hash = createHash('sha256')
+  for await (const chunk of createReadStream(path)) hash.update(chunk as Buffer)
+  return hash.digest('hex')
+}
+
+interface ImportJob {
+  readonly source: SourcePlan
+  readonly keyedLogs: readonly KeyedLog[]
+  readonly arrivalColumn: string
+  readonly origin: string
+  readonly file: string
+}
+
+async function importFile(
+  context: StreamContext,
+  job: ImportJob,
+  total: Accepted,
+  onProgress?: (rows: number) => void,
+): Promise<void> {
+  const { source, keyedLogs, origin } = job
+  const lastSent: LastSent = {}
+  let firstRow = 0
+  for await (const { rows, columns } of context.tables.readColumns(
+    job.file,
+    source.fields.map((field) => ({ ...field, nullable: true })),
+  )) {
+    const refused = refusals(job, columns, rows, Math.floor(context.log.now()))
+    const letters: DeadLetter[] = [...refused].map(([row, code]) => ({
+      code,
+      reason: `row ${firstRow + row + 1} of ${job.file}`,
+      origin,
+      sequence: [firstRow + row, 0],
+      payload: '',
+    }))
+    await appendDeadLetters(context.log, source.name, letters)
+    const keep = Int32Array.from({ length: rows }, (_, row) => row).filter((row) => !refused.has(row))
+    const picked = columns.map((column) => gatherColumn(column, keep))
+    const events = {
+      origin,
+      length: keep.length,
+      sequenceOffset: Float64Array.from(keep, (row) => firstRow + row),
+      sequenceIndex: new Int32Array(keep.length),
+      eventTime: timesOf(source, source.eventTime, columns, keep),
+      arrival: timesOf(source, job.arrivalColumn, columns, keep),
+      columns: picked,
+    }
+    const { buckets, partitions } = context
+    const appends = keyedLogs.flatMap((keyedLog) =>
+      repartition(
+        { topic: keyedTopic(keyedLog.name), source, entity: keyedLog.entity, buckets, partitions },
+        events,
+        lastSent,
+      ),
+    )
+    if (appends.length > 0) await context.log.appendAll(appends)
+    total.accepted += keep.length
+    total.refused += refused.size
+    for (const code of refused.values()) total.codes[code] = (total.codes[code] ?? 0) + 1
+    firstRow += rows
+    onProgress?.(firstRow)
+  }
+}
+
+function timesOf(source: SourcePlan, name: string, columns: readonly Column[], keep: Int32Array): Float64Array {
+  const column = columns[source.fields.findIndex((field) => field.name === name)] as NumberColumn
+  return gather(column.values, keep, new Float64Array(keep.length))
+}
+
+/** Rows that cannot be taken in, with the code. */
+function refusals(job: ImportJob, columns: readonly Column[], rows: number, now: number): Map<number, string> {
+  const { source } = job
+  const refused = new Map<number, string>()
+  source.fields.forEach((field, f) => {
+    const column = columns[f]
+    for (let row = 0; row < rows; row++) {
+      if (column.nulls !== null && column.nulls[row] === 1) {
+        if (!field.nullable) refused.set(row, 'TM_EVENT_NULL')
+      } else if (column.storage === 'number' && !Number.isFinite(column.values[row]))
+        refused.set(row, 'TM_EVENT_NON_FINITE')
+    }
+  })
+  for (const row of rowsWithNullKey(
+    source,
+    job.keyedLogs.map(({ entity }) => entity),
+    columns,
+    rows,
+  ))
+    refused.set(row, 'TM_EVENT_KEY_NULL')
+  const arrival = columns[source.fields.findIndex((field) => field.name === job.arrivalColumn)] as NumberColumn
+  for (let row = 0; row < rows; row++)
+    if (arrival.values[row] > now && !refused.has(row)) refused.set(row, 'TM_ARRIVAL_FUTURE')
+  return refused
+}

@@ -1,0 +1,32 @@
+import type { FieldPlan } from '../features/plan/field-type.ts'
+import type { EventBatch } from '../features/values/event-batch.ts'
+import type { LogRecord } from '../stores/log/log.ts'
+import { decodeBlock } from './block.ts'
+import { gather, gatherColumn } from '../features/values/gather.ts'
+import type { OriginFilter } from './origin-filter.ts'
+
+/** One record of a keyed log as events, without those seen before. null: nothing new in it. */
+export function readKeyedRecord(
+  record: LogRecord,
+  fields: readonly FieldPlan[],
+  filter: OriginFilter,
+  where: string,
+): EventBatch | null {
+  const block = decodeBlock(record.value, fields)
+  const first = filter.accept(block, where)
+  if (first === block.length) return null
+  const rows = Int32Array.from({ length: block.length - first }, (_, i) => first + i)
+  const eventTime = gather(block.eventTime, rows, new Float64Array(rows.length))
+  const arrival = gather(block.arrival, rows, new Float64Array(rows.length)).map((time) =>
+    Number.isNaN(time) ? record.appendTime : time,
+  )
+  return {
+    length: rows.length,
+    columns: first === 0 ? block.columns : block.columns.map((column) => gatherColumn(column, rows)),
+    eventTime,
+    arrival,
+    tau: eventTime.map((time, i) => Math.min(time, arrival[i])),
+    offset: new Float64Array(rows.length).fill(record.offset),
+    index: rows,
+  }
+}
