@@ -8,7 +8,8 @@ import { failStream } from './errors.ts'
 import { entityColumns } from './keyed-append.ts'
 import { readKeyedRecord } from './keyed-reader.ts'
 import { OriginFilter } from './origin-filter.ts'
-import { keyedTopic, onlineNamespace, viewsHash } from './stream-context.ts'
+import { onlineNamespace, viewsHash } from '../inference/online-namespace.ts'
+import { keyedTopic } from './stream-context.ts'
 import type { StreamContext } from './stream-context.ts'
 
 const FETCH_BYTES = 2 << 20

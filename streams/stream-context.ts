@@ -1,5 +1,4 @@
-import { createHash } from 'node:crypto'
-import type { KeyedLog, Registry } from '../registry/registry.ts'
+import type { Registry } from '../registry/registry.ts'
 import type { Log } from '../stores/log/log.ts'
 import type { MetadataStore } from '../stores/metadata/metadata-store.ts'
 import type { ObjectStore } from '../stores/objects/object-store.ts'
@@ -23,17 +22,6 @@ export interface StreamContext {
 export const sourceTopic = (source: string): string => `source.${source}`
 export const keyedTopic = (keyedLog: string): string => `keyed.${keyedLog}`
 export const deadTopic = (source: string): string => `dead.${source}`
-
-/** Hash over the sorted view versions that the states of a keyed log cover. */
-export function viewsHash(keyedLog: KeyedLog): string {
-  const versions = keyedLog.views.map(({ version }) => version).sort()
-  return createHash('sha256').update(versions.join('\n')).digest('hex')
-}
-
-/** Where the states of this set of views live in the online store: another set starts from the beginning of the log, beside the old one. */
-export function onlineNamespace(keyedLog: KeyedLog): string {
-  return `${keyedLog.name}@${viewsHash(keyedLog).slice(0, 16)}`
-}
 
 /** Creates the topics that the current definitions need. */
 export async function createTopics(context: StreamContext): Promise<void> {

@@ -1,7 +1,8 @@
 import { failStream } from './errors.ts'
 import type { ArchiveProgress } from '../stores/tables/archive-layout.ts'
 import type { IngestCheckpoint } from './ingest.ts'
-import { keyedTopic, onlineNamespace, sourceTopic } from './stream-context.ts'
+import { onlineNamespace } from '../inference/online-namespace.ts'
+import { keyedTopic, sourceTopic } from './stream-context.ts'
 import type { StreamContext } from './stream-context.ts'
 
 const POLL_MS = 10

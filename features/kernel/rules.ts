@@ -3,6 +3,7 @@ import type { ResultColumn } from '../aggregation/result-column.ts'
 import { resultValue } from '../aggregation/result-column.ts'
 import type { Value, ValueType } from '../plan/field-type.ts'
 import type { FeaturePlan, PlanValue, RulePlan } from '../plan/view-plan.ts'
+import { decodeBase64 } from '../values/base64.ts'
 import type { ViewKernel } from './view-kernel.ts'
 
 /** True if the value keeps every rule of its feature. */
@@ -51,22 +52,6 @@ export function planValue(value: PlanValue, type: ValueType): Value {
   if (typeof value === 'object' && 'int64' in value) return BigInt(value.int64)
   if (typeof value === 'object' && 'base64' in value) return decodeBase64(value.base64)
   return value as Value
-}
-
-const BASE64 = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/'
-
-function decodeBase64(text: string): Uint8Array {
-  const clean = text.replace(/=+$/, '')
-  const bytes = new Uint8Array(Math.floor((clean.length * 3) / 4))
-  let bits = 0
-  let held = 0
-  let at = 0
-  for (const char of clean) {
-    held = ((held << 6) | BASE64.indexOf(char)) & 0xffffff
-    bits += 6
-    if (bits >= 8) bytes[at++] = (held >> (bits -= 8)) & 0xff
-  }
-  return bytes
 }
 
 /**
