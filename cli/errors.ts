@@ -1,0 +1,22 @@
+import { errorFactory } from '../features/errors/tidemark-error.ts'
+import type { ErrorTable } from '../features/errors/tidemark-error.ts'
+
+export const CLI_ERRORS = {
+  TM_USAGE: {
+    disposition: 'reject',
+    status: 400,
+    meaning: 'The command line is wrong; the message says what was expected.',
+  },
+  TM_ALREADY_RUNNING: {
+    disposition: 'reject',
+    status: 409,
+    meaning: 'Another `tidemark start` serves this data folder. Use it, stop it, or use another folder.',
+  },
+  TM_CONFIG: {
+    disposition: 'reject',
+    status: 422,
+    meaning: 'A setting is wrong or names an engine that this version does not have; the message names it.',
+  },
+} as const satisfies ErrorTable
+
+export const failCli = errorFactory(CLI_ERRORS)
