@@ -77,9 +77,6 @@ export class FeatureReader {
     const part = await this.#part(service)
     const { buckets } = this.#options
     const reads: EntityRead[] = []
-    const requestValues = entities.map((_, i) =>
-      parseFields(service.plan.request, requests[i] ?? {}, i, 'TM_REQUEST_FIELD'),
-    )
     entities.forEach((entity, i) => {
       const values = new Map(
         part.keys.map((field, k) => [field.name, parseFields(part.keys, entity, i, 'TM_ENTITY_KEY')[k]]),
@@ -89,6 +86,9 @@ export class FeatureReader {
         reads.push({ keyedLog: namespace, bucket: bucketOf(key, buckets), keys: [{ view: view.version, key }] })
       }
     })
+    const requestValues = entities.map((_, i) =>
+      parseFields(service.plan.request, requests[i] ?? {}, i, 'TM_REQUEST_FIELD'),
+    )
     const results = await this.#options.online.read(reads)
     const now = Math.floor(this.#options.now())
     return entities.map((_, i) =>

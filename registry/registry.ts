@@ -1,27 +1,12 @@
-import { compileAggregation } from '../features/aggregation/compile-aggregation.ts'
-import type { ServiceDefinition } from '../features/authoring/definitions.ts'
-import { isTidemarkError } from '../features/errors/tidemark-error.ts'
 import type { CompiledService, CompiledView } from '../features/kernel/compiled-view.ts'
 import { canonicalJson } from '../features/plan/canonical-json.ts'
 import type { EntityPlan, SourcePlan } from '../features/plan/source-plan.ts'
-import type { ServiceFeaturePlan, ServicePlan, ViewPlan } from '../features/plan/view-plan.ts'
+import type { ServicePlan, ViewPlan } from '../features/plan/view-plan.ts'
 import type { MetadataStore } from '../stores/metadata/metadata-store.ts'
-import { bundleFunctions } from './bundle.ts'
 import { loadBundle } from './compartment.ts'
-import {
-  checkName,
-  compileEntity,
-  compileFields,
-  compileSource,
-  compileView,
-  versionOf,
-} from './compile-definitions.ts'
-import type { Refuse } from './compile-definitions.ts'
+import { compileProject, dependants } from './compile-project.ts'
+import type { Candidate, CatalogEntry, DefinitionKind } from './compile-project.ts'
 import { failRegistry } from './errors.ts'
-import { lineWith, loadProject } from './load-project.ts'
-import type { Located } from './load-project.ts'
-
-export type DefinitionKind = 'source' | 'entity' | 'view' | 'service'
 
 export interface PlanChange {
   readonly kind: DefinitionKind
@@ -39,18 +24,6 @@ export interface PlanReport {
   readonly changes: readonly PlanChange[]
 }
 
-export interface CatalogEntry {
-  readonly kind: DefinitionKind
-  readonly name: string
-  readonly version: string
-  readonly owner: string | null
-  readonly tags: Readonly<Record<string, string>>
-  readonly description: string | null
-  readonly freshness: string | null
-  /** What it reads: `kind:name`. */
-  readonly reads: readonly string[]
-}
-
 export interface KeyedLog {
   /** `<source>.<entity>`. */
   readonly name: string
@@ -64,17 +37,6 @@ export interface GitState {
   readonly dirty: boolean
 }
 
-interface Candidate {
-  readonly kind: DefinitionKind
-  readonly name: string
-  readonly version: string
-  readonly plan: unknown
-  readonly code: string
-  readonly catalog: Omit<CatalogEntry, 'kind' | 'name' | 'version'>
-}
-
-const NO_DESCRIPTION = { owner: null, tags: {}, description: null, freshness: null }
-
 /** Definitions → validated plans → immutable versions, and back to runnable code without the working tree. */
 export class Registry {
   readonly #metadata: MetadataStore
@@ -87,12 +49,12 @@ export class Registry {
 
   /** What `apply` would change; writes nothing. */
   async plan(projectDir: string): Promise<PlanReport> {
-    return { changes: await this.#changes(await this.#candidates(projectDir)) }
+    return { changes: await this.#changes(await compileProject(projectDir)) }
   }
 
   /** Registers new versions and moves aliases, in one transaction. Old versions stay as they are. */
   async apply(projectDir: string, now: number, git: GitState = { commit: null, dirty: false }): Promise<PlanReport> {
-    const candidates = await this.#candidates(projectDir)
+    const candidates = await compileProject(projectDir)
     const changes = await this.#changes(candidates)
     await this.#metadata.db.transaction().execute(async (db) => {
       for (const { kind, name, version, plan, code, catalog } of candidates) {
@@ -253,38 +215,6 @@ export class Registry {
     return changes
   }
 
-  async #candidates(projectDir: string): Promise<Candidate[]> {
-    const project = await loadProject(projectDir)
-    const candidates: Candidate[] = []
-    for (const located of project.entities) {
-      const plan = compileEntity(located.definition, refuser(located))
-      candidates.push({
-        kind: 'entity',
-        name: plan.name,
-        plan,
-        version: versionOf(plan, ''),
-        code: '',
-        catalog: { ...NO_DESCRIPTION, reads: [] },
-      })
-    }
-    for (const located of project.sources) {
-      const plan = compileSource(located.definition, refuser(located))
-      candidates.push({
-        kind: 'source',
-        name: plan.name,
-        plan,
-        version: versionOf(plan, ''),
-        code: '',
-        catalog: { ...NO_DESCRIPTION, reads: [] },
-      })
-    }
-    for (const located of project.views) candidates.push(await viewCandidate(located))
-    for (const located of project.services) candidates.push(await serviceCandidate(located, candidates))
-    addImplied(candidates)
-    checkUnique(candidates)
-    return candidates
-  }
-
   async #current<P>(kind: DefinitionKind): Promise<P[]> {
     const plans: P[] = []
     for (const version of (await this.#aliases(kind)).values()) {
@@ -319,152 +249,4 @@ function known(named: readonly { name: string }[]): string {
   return named.length === 0
     ? 'none is yet; run `tidemark apply`'
     : `known are ${named.map(({ name }) => name).join(', ')}`
-}
-
-function refuser(located: Located<{ name: string }>): Refuse {
-  return (about, problem) => {
-    throw failRegistry('TM_DEFINITION_INVALID', `${located.file}:${lineWith(located.file, about)}: ${problem}`, {
-      details: { file: located.file, definition: located.definition.name },
-    })
-  }
-}
-
-async function viewCandidate(
-  located: Parameters<typeof refuser>[0] & Located<Parameters<typeof compileView>[0]>,
-): Promise<Candidate> {
-  const refuse = refuser(located)
-  const plan = compileView(located.definition, refuse)
-  for (const feature of plan.features) {
-    try {
-      compileAggregation(feature)
-    } catch (error) {
-      refuse(feature.name, isTidemarkError(error) ? error.message : String(error))
-    }
-  }
-  const code = plan.functionCount === 0 ? '' : await bundleFunctions(located.file, located.exportName)
-  checkFunctions(code, plan.functionCount, plan.name, refuse)
-  const { owner = null, tags = {}, description = null, freshness = null } = located.definition.options
-  const reads = [`source:${plan.source.name}`, `entity:${plan.entity.name}`]
-  return {
-    kind: 'view',
-    name: plan.name,
-    plan,
-    code,
-    version: versionOf(plan, code),
-    catalog: { owner, tags, description, freshness, reads },
-  }
-}
-
-function checkFunctions(code: string, count: number, name: string, refuse: Refuse): void {
-  if (count === 0) return
-  const loaded = loadBundle(code, name).length
-  if (loaded !== count)
-    refuse(
-      name,
-      `${name} has ${count} functions, its bundle ${loaded}: export the definition under one name and do not build features in place`,
-    )
-}
-
-async function serviceCandidate(
-  located: Located<ServiceDefinition>,
-  candidates: readonly Candidate[],
-): Promise<Candidate> {
-  const { definition } = located
-  const refuse = refuser(located)
-  checkName(definition.name, 'service', refuse)
-  const features: ServiceFeaturePlan[] = definition.features.flatMap(({ view, names }) => {
-    const candidate = candidates.find(({ kind, name }) => kind === 'view' && name === view.name)
-    if (candidate === undefined)
-      return refuse(
-        view.name,
-        `service ${definition.name} reads view ${view.name}, which no file under features/ exports`,
-      )
-    const plan = candidate.plan as ViewPlan
-    return names.map((feature) => {
-      const found = plan.features.find(({ name }) => name === feature)
-      if (found === undefined)
-        return refuse(
-          feature,
-          `service ${definition.name}: view ${view.name} has no feature ${feature}; it has ${plan.features.map(({ name }) => name).join(', ')}`,
-        )
-      return {
-        view: view.name,
-        viewVersion: candidate.version,
-        feature,
-        fullName: `${view.name}__${feature}`,
-        type: found.type,
-      }
-    })
-  })
-  const request =
-    Object.keys(definition.request).length === 0
-      ? []
-      : compileFields(definition.request, `the request of service ${definition.name}`, refuse)
-  const derivedNames = Object.keys(definition.derive)
-  const names = [...features.map(({ fullName }) => fullName), ...request.map(({ name }) => name), ...derivedNames]
-  const twice = names.find((name, i) => names.indexOf(name) !== i)
-  if (twice !== undefined) refuse(twice, `service ${definition.name} has ${twice} twice`)
-  const derived = derivedNames.map((name, fn) => ({ name, fn, type: { kind: 'float64' as const } }))
-  const plan: ServicePlan = {
-    kind: 'service',
-    kernel: 1,
-    name: definition.name,
-    features,
-    request,
-    derived,
-    functionCount: derived.length,
-  }
-  const code = derived.length === 0 ? '' : await bundleFunctions(located.file, located.exportName)
-  checkFunctions(code, derived.length, plan.name, refuse)
-  const { owner, tags, description } = definition
-  const reads = [...new Set(features.map(({ view }) => `view:${view}`))]
-  return {
-    kind: 'service',
-    name: plan.name,
-    plan,
-    code,
-    version: versionOf(plan, code),
-    catalog: { owner, tags, description, freshness: null, reads },
-  }
-}
-
-/** Sources and entities that views use without a file exporting them. */
-function addImplied(candidates: Candidate[]): void {
-  for (const { kind, plan } of candidates.filter((candidate) => candidate.kind === 'view')) {
-    if (kind !== 'view') continue
-    const { source, entity } = plan as ViewPlan
-    for (const [implied, of] of [
-      [source, 'source'],
-      [entity, 'entity'],
-    ] as const) {
-      if (candidates.some((candidate) => candidate.kind === of && candidate.name === implied.name)) continue
-      candidates.push({
-        kind: of,
-        name: implied.name,
-        plan: implied,
-        version: versionOf(implied, ''),
-        code: '',
-        catalog: { ...NO_DESCRIPTION, reads: [] },
-      })
-    }
-  }
-}
-
-function checkUnique(candidates: readonly Candidate[]): void {
-  const seen = new Set<string>()
-  for (const { kind, name } of candidates) {
-    if (seen.has(`${kind}:${name}`))
-      throw failRegistry('TM_DEFINITION_DUPLICATE', `two definitions of kind ${kind} are named ${name}: rename one`)
-    seen.add(`${kind}:${name}`)
-  }
-}
-
-function dependants(candidates: readonly Candidate[], kind: DefinitionKind, name: string): string[] {
-  const views =
-    kind === 'view'
-      ? [name]
-      : candidates.filter((c) => c.kind === 'view' && c.catalog.reads.includes(`${kind}:${name}`)).map((c) => c.name)
-  return candidates
-    .filter((c) => c.kind === 'service' && views.some((view) => c.catalog.reads.includes(`view:${view}`)))
-    .map((c) => c.name)
 }

@@ -90,7 +90,7 @@ export function createColumnBuilder(type: FieldType, length: number): ColumnBuil
       const dictionary: string[] = []
       const codeOf = new Map<string, number>()
       const set = (row: number, value: Value): void => {
-        const text = String(value)
+        const text = value as string
         let code = codeOf.get(text)
         if (code === undefined) codeOf.set(text, (code = dictionary.push(text) - 1))
         codes[row] = code

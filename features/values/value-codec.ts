@@ -31,7 +31,7 @@ export function writeValue(type: FieldType, value: Value, writer: ByteWriter): v
       return writer.f64(Number(value) + 0)
     case 'string':
     case 'enum':
-      return writer.string(String(value))
+      return writer.string(value as string)
     case 'bytes':
       return writer.blob(value as Uint8Array)
     case 'vector':

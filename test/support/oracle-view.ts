@@ -69,7 +69,7 @@ function byOrder(a: OracleEvent, b: OracleEvent): number {
 }
 
 /** undefined: no contributing event. */
-function aggregate(feature: FeaturePlan, events: readonly OracleEvent[]): Value | undefined | 'invalid' {
+function aggregate(feature: FeaturePlan, events: readonly OracleEvent[]): Value | undefined {
   const { aggregation } = feature
   if (aggregation.kind === 'count') return events.length === 0 ? undefined : events.length
   const { input } = aggregation

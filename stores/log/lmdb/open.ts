@@ -93,7 +93,7 @@ class LmdbLog implements Log {
       for (const prefix of ['e', 'r']) {
         const start = Buffer.concat([Buffer.from(prefix), u32(topic.number)])
         const end = Buffer.concat([Buffer.from(prefix), u32(topic.number + 1)])
-        for (const key of [...this.#db.getKeys({ start, end })]) this.#db.removeSync(key)
+        for (const key of Array.from(this.#db.getKeys({ start, end }))) this.#db.removeSync(key)
       }
     })
   }
