@@ -36,9 +36,9 @@ const stubPlugin: Plugin = {
 
 /** Bundles the functions of one exported definition into a script that defines `tidemarkBundle = { functions }`. Same meaning, same bytes: white space, types, comments and descriptive fields are gone. */
 export async function bundleFunctions(file: string, exportName: string): Promise<string> {
-  const code = await bundleScript(file, exportName)
+  const code = withoutUnreached(withoutDescriptions(await bundleScript(file, exportName)))
   checkPurity(code, file, exportName)
-  return withoutDescriptions(code)
+  return code
 }
 
 async function bundleScript(file: string, exportName: string): Promise<string> {
@@ -133,19 +133,65 @@ const DESCRIPTIVE = new Set(['description', 'owner', 'tags', 'freshness'])
 
 /** Cuts descriptive fields out of featureView(…) and featureService(…) calls: they change no value and so no version. */
 function withoutDescriptions(code: string): string {
-  const cuts: [number, number][] = []
+  const cuts: Cut[] = []
   walk(parseBundle(code), (node) => {
     const callee = node.type === 'CallExpression' ? String((node.callee as AnyNode).name) : ''
     if (callee !== 'featureView' && callee !== 'featureService') return
     const options = (node.arguments as AnyNode[])[1]
     if (options?.type !== 'ObjectExpression') return
     for (const property of options.properties as AnyNode[]) {
-      const key = property.key as AnyNode | undefined
-      if (property.type === 'Property' && DESCRIPTIVE.has(String(key?.name)))
-        cuts.push([(property.value as AnyNode).start, (property.value as AnyNode).end])
+      const name = String((property.key as AnyNode | undefined)?.name)
+      if (property.type === 'Property' && DESCRIPTIVE.has(name))
+        cuts.push({ start: property.start, end: property.end, text: `${name}:0` })
     }
   })
+  return applyCuts(code, cuts)
+}
+
+interface Cut {
+  readonly start: number
+  readonly end: number
+  readonly text: string
+}
+
+function applyCuts(code: string, cuts: readonly Cut[]): string {
   let result = code
-  for (const [start, end] of cuts.sort((a, b) => b[0] - a[0])) result = `${result.slice(0, start)}0${result.slice(end)}`
+  for (const { start, end, text } of [...cuts].sort((a, b) => b.start - a.start))
+    result = result.slice(0, start) + text + result.slice(end)
   return result
+}
+
+/**
+ * Drops the top-level declarations of the bundle that its functions do not reach, so that a version does not depend on its neighbours in a file.
+ * Chained calls keep esbuild from proving them unused; user code is pure, so dropping them changes nothing.
+ */
+function withoutUnreached(code: string): string {
+  let body: readonly AnyNode[] = []
+  walk(parseBundle(code), (node, parents) => {
+    if (node.type === 'BlockStatement' && parents.at(-1)?.type === 'ArrowFunctionExpression' && body.length === 0)
+      body = node.body as AnyNode[]
+  })
+  const declares = new Map<AnyNode, string[]>(body.map((statement) => [statement, declaredNames(statement)]))
+  const kept = new Set<AnyNode>()
+  const visit = (statement: AnyNode): void => {
+    if (kept.has(statement)) return
+    kept.add(statement)
+    walk(statement, (node) => {
+      if (node.type !== 'Identifier') return
+      for (const [other, names] of declares) if (names.includes(String(node.name))) visit(other)
+    })
+  }
+  for (const statement of body) {
+    const names = declares.get(statement) ?? []
+    if (names.length === 0 || names.includes('functions')) visit(statement)
+  }
+  const cuts = body.filter((statement) => !kept.has(statement)).map(({ start, end }) => ({ start, end, text: '' }))
+  return applyCuts(code, cuts)
+}
+
+function declaredNames(statement: AnyNode): string[] {
+  if (statement.type === 'FunctionDeclaration' || statement.type === 'ClassDeclaration')
+    return [String((statement.id as AnyNode).name)]
+  if (statement.type !== 'VariableDeclaration') return []
+  return (statement.declarations as AnyNode[]).map((declaration) => String((declaration.id as AnyNode).name))
 }

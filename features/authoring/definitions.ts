@@ -52,9 +52,11 @@ export interface ViewOptions<S extends Schema, F extends Features> {
 /** Each feature whose column is unknown or of a wrong type is replaced by a sentence that says so. */
 export type CheckedFeatures<S extends Schema, F> = {
   readonly [K in keyof F]: F[K] extends FeatureNode<infer A, infer C, unknown>
-    ? C extends string
-      ? CheckColumn<S, A, C, F[K]>
-      : F[K]
+    ? C extends ''
+      ? F[K]
+      : C extends string
+        ? CheckColumn<S, A, C, F[K]>
+        : F[K]
     : F[K]
 }
 type NumberKinds = 'int32' | 'int64' | 'float32' | 'float64'
@@ -191,7 +193,9 @@ export interface ServiceOptions<L extends readonly unknown[], R extends Schema, 
   /** Fields that the caller sends with each row. */
   readonly request?: R
   /** Pure functions of the vector so far; their values are appended in order. */
-  readonly derive?: D
+  readonly derive?: {
+    readonly [K in keyof D]: (vector: Flat<Intersect<SelectionVector<L[number]>> & RequestVector<R>>) => D[K]
+  }
   readonly owner?: string
   readonly tags?: Readonly<Record<string, string>>
   readonly description?: string
@@ -200,16 +204,12 @@ export interface ServiceOptions<L extends readonly unknown[], R extends Schema, 
 export function featureService<
   const L extends readonly { readonly names: readonly string[] }[],
   const R extends Schema = Record<never, never>,
-  D extends Readonly<Record<string, (f: Flat<Intersect<SelectionVector<L[number]>> & RequestVector<R>>) => unknown>> =
-    Record<never, never>,
+  D = Record<never, never>,
 >(
   name: string,
   options: ServiceOptions<L, R, D>,
 ): ServiceDefinition<
-  Flat<
-    Intersect<SelectionVector<L[number]>> &
-      RequestVector<R> & { readonly [K in keyof D]: (D[K] extends (f: never) => infer V ? V : never) | null }
-  >
+  Flat<Intersect<SelectionVector<L[number]>> & RequestVector<R> & { readonly [K in keyof D]: D[K] | null }>
 > {
   const { features, request = {}, derive = {}, owner = null, tags = {}, description = null } = options
   return Object.freeze({
@@ -217,7 +217,7 @@ export function featureService<
     name,
     features: features as unknown as readonly Selection[],
     request,
-    derive: derive as Readonly<Record<string, (vector: never) => unknown>>,
+    derive: derive as unknown as Readonly<Record<string, (vector: never) => unknown>>,
     owner,
     tags,
     description,
