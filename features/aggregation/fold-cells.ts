@@ -24,13 +24,12 @@ export class FoldCells<S> implements Cells {
 
   constructor(fold: Fold<S>) {
     this.fold = fold
-    const inverse = fold.subtract
-    if (inverse === undefined) return
+    if (fold.subtract === undefined) return
     this.subtract = (into, source, cell) => {
       const from = source.states[cell]
       if (from === null) return
       const state = this.at(into)
-      inverse.call(fold, state, from)
+      fold.subtract?.(state, from)
       if (fold.isEmpty(state)) this.states[into] = null
     }
   }

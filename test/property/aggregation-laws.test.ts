@@ -4,7 +4,7 @@ import type { FieldType, Value } from '../../features/plan/field-type.ts'
 import type { AggregationPlan, InputPlan } from '../../features/plan/view-plan.ts'
 import { direct, encodeCell, readCell, scattered, slotInput, subject } from '../support/aggregation-cells.ts'
 import type { CellEvent, Subject } from '../support/aggregation-cells.ts'
-import { byValue, oracleAggregation } from '../support/oracle-aggregations.ts'
+import { byValue, INVALID, oracleAggregation } from '../support/oracle-aggregations.ts'
 import type { OracleValue } from '../support/oracle-aggregations.ts'
 import { Random, runSeed } from '../support/random.ts'
 
@@ -129,7 +129,7 @@ function cellOf(kind: AggregationPlan['kind'], value: OracleValue) {
   const counts = kind === 'count' || kind === 'countWhere' || kind === 'distinctCount'
   if (counts && value === 0) return { value: 0, status: 'EMPTY_WINDOW' }
   if (value === undefined) return { value: null, status: 'EMPTY_WINDOW' }
-  if (value === 'invalid') return { value: null, status: 'INVALID' }
+  if (value === INVALID) return { value: null, status: 'INVALID' }
   return { value, status: 'PRESENT' }
 }
 

@@ -34,6 +34,17 @@ test('quantile: within the relative error of the value of its rank', () => {
   }
 })
 
+test('quantile: the lowest values count in the lowest bucket that is kept', () => {
+  const input = { column: 'value', type: { kind: 'float64' }, nullable: true } as const
+  const values = [-5, 0, 0.001, 1, 1, 10, 100, 1000]
+  const found = [0, 0.6, 0.72, 0.9, 1].map((q) =>
+    Number(valueOf({ kind: 'quantile', input, q, relativeError: 0.01, maxBuckets: 3 }, values)),
+  )
+  // Kept: 10, 100, 1000; the five values below them count as 10.
+  for (const [i, wanted] of [10, 10, 10, 100, 1000].entries())
+    assert.ok(Math.abs(found[i] - wanted) <= 0.0101 * wanted, `${found[i]}, ${wanted}`)
+})
+
 test('approxDistinctCount: within five standard errors', () => {
   const random = new Random(runSeed('approxDistinctCount'))
   const input = { column: 'value', type: { kind: 'string' }, nullable: true } as const

@@ -9,8 +9,11 @@ export interface OracleInput {
   readonly value: Value
 }
 
-/** undefined: no contributing event; 'invalid': these events have no value. */
-export type OracleValue = Value | undefined | 'invalid'
+/** These events have no value: overflow, a limit, or undefined. */
+export const INVALID: unique symbol = Symbol('invalid')
+
+/** undefined: no contributing event. */
+export type OracleValue = Value | undefined | typeof INVALID
 
 /** Every double and every middle between two neighbours is a whole number of 2^−1076. */
 const SCALE = 1076n
@@ -58,7 +61,7 @@ function bisect(above: (candidate: bigint) => bigint): number {
 }
 
 const sum = (terms: readonly bigint[]): bigint => terms.reduce((total, term) => total + term, 0n)
-const finite = (value: number): OracleValue => (Number.isFinite(value) ? value : 'invalid')
+const finite = (value: number): OracleValue => (Number.isFinite(value) ? value : INVALID)
 
 /** Values as they come out of the kernel; approximate kinds are judged by their own tests. */
 export function oracleAggregation(plan: AggregationPlan, events: readonly OracleInput[]): OracleValue {
@@ -95,7 +98,7 @@ export function oracleAggregation(plan: AggregationPlan, events: readonly Oracle
 
 function distinct(values: readonly Value[], limit: number): OracleValue {
   const size = new Set(values).size
-  return size > limit ? 'invalid' : size
+  return size > limit ? INVALID : size
 }
 
 function counts(values: readonly Value[], limit: number): Value {
@@ -119,11 +122,11 @@ function oracleNumbers(plan: AggregationPlan, values: readonly (number | bigint)
     case 'sum': {
       if (plan.input.type.kind !== 'int64') return finite(nearest(sum(x), unit))
       const total = sum(values.map(BigInt))
-      return BigInt.asIntN(64, total) === total ? total : 'invalid'
+      return BigInt.asIntN(64, total) === total ? total : INVALID
     }
     case 'mean': {
       const rounded = nearest(sum(x), unit)
-      return Number.isFinite(rounded) ? rounded / values.length + 0 : 'invalid'
+      return Number.isFinite(rounded) ? rounded / values.length + 0 : INVALID
     }
     case 'min':
       return Math.min(...values.map(Number))
@@ -135,7 +138,7 @@ function oracleNumbers(plan: AggregationPlan, values: readonly (number | bigint)
       )
     case 'variance':
     case 'stddev': {
-      if (plan.sample && n === 1n) return 'invalid'
+      if (plan.sample && n === 1n) return INVALID
       // Σ(n·x − Σx)² / n² is Σ(x − mean)²
       const squares = sum(x.map((value) => (n * value - sum(x)) ** 2n))
       const divisor = n * n * (plan.sample ? n - 1n : n) * unit * unit
@@ -153,7 +156,7 @@ function oracleNumbers(plan: AggregationPlan, values: readonly (number | bigint)
 function standardisedMoment(kind: 'skewness' | 'kurtosis', x: readonly bigint[], n: bigint): OracleValue {
   const d = x.map((value) => n * value - sum(x))
   const second = sum(d.map((value) => value ** 2n))
-  if (second === 0n) return 'invalid'
+  if (second === 0n) return INVALID
   if (kind === 'kurtosis') {
     const fourth = sum(d.map((value) => value ** 4n))
     return nearest(n * fourth - 3n * second * second, second * second)
