@@ -87,17 +87,19 @@ function withoutDescriptions(code: string): string {
     if (callee !== 'featureView' && callee !== 'featureService') return
     const options = (node.arguments as AnyNode[])[1]
     if (options?.type !== 'ObjectExpression') return
-    const kept = (options.properties as AnyNode[])
-      .filter((property) => property.type !== 'Property' || !DESCRIPTIVE.has(propertyName(property)))
-      .map(({ start, end }) => code.slice(start, end))
-    cuts.push({ start: options.start, end: options.end, text: `{${kept.join(',')}}` })
+    const kept = (options.properties as AnyNode[]).filter((property) => !isDescriptive(property))
+    cuts.push({
+      start: options.start,
+      end: options.end,
+      text: `{${kept.map(({ start, end }) => code.slice(start, end)).join(',')}}`,
+    })
   })
   return applyCuts(code, cuts)
 }
 
-function propertyName(property: AnyNode): string {
-  const key = property.key as AnyNode
-  return String(key.type === 'Literal' ? key.value : property.computed === true ? '' : key.name)
+function isDescriptive(property: AnyNode): boolean {
+  const key = property.key as AnyNode | undefined
+  return property.type === 'Property' && DESCRIPTIVE.has(String(key?.type === 'Literal' ? key.value : key?.name))
 }
 
 interface Cut {

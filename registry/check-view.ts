@@ -104,7 +104,7 @@ function isBound(value: unknown): boolean {
 
 function patternProblem(pattern: string): string | null {
   try {
-    new RegExp(`^(?:${pattern})$`, 'u')
+    void new RegExp(`^(?:${pattern})$`, 'u')
     return null
   } catch (error) {
     return error instanceof Error ? error.message : String(error)
