@@ -3,9 +3,10 @@ import { DuckDBDataChunk, DuckDBInstance } from '@duckdb/node-api'
 import type { DuckDBConnection } from '@duckdb/node-api'
 import type { FieldPlan } from '../../features/plan/field-type.ts'
 import { failStore } from '../errors.ts'
-import { ColumnCollector, conversion, duckType, duckValues } from './duckdb-values.ts'
+import { ColumnCollector, duckType, duckValues } from './duckdb-values.ts'
+import { conversion, extensionOf, fileSource, typedSource } from './file-conversion.ts'
 import { sqlName, sqlText } from './tables.ts'
-import type { ColumnBatch, FileColumn, Tables } from './tables.ts'
+import type { ColumnBatch, FileColumn, ReadOptions, Tables } from './tables.ts'
 
 /** DuckDB's own vector size: the most rows a data chunk takes. */
 const CHUNK_ROWS = 2048
@@ -24,7 +25,7 @@ export async function openTables(options: TablesOptions): Promise<Tables> {
   if (options.threads !== undefined) settings.threads = String(options.threads)
   const instance = await DuckDBInstance.create(':memory:', settings)
   const connection = await instance.connect()
-  await connection.run(`SET TimeZone = 'UTC'`)
+  await connection.run(`SET GLOBAL TimeZone = 'UTC'`)
   return new DuckTables(instance, connection)
 }
 
@@ -52,8 +53,13 @@ class DuckTables implements Tables {
     }
   }
 
-  async *readColumns(path: string, fields: readonly FieldPlan[]): AsyncIterable<ColumnBatch> {
+  async *readColumns(
+    path: string,
+    fields: readonly FieldPlan[],
+    options: ReadOptions = {},
+  ): AsyncIterable<ColumnBatch> {
     const present = await this.describe(path)
+    const source = typedSource(path, present)
     const select = fields.map((field) => {
       const column = present.find(({ name }) => name === field.name)
       if (column === undefined)
@@ -62,12 +68,13 @@ class DuckTables implements Tables {
           `${path} has no column ${field.name}; it has ${present.map(({ name }) => name).join(', ')}`,
           { details: { path, column: field.name } },
         )
-      const sql = conversion(sqlName(field.name), column.type, field.type)
+      const sql = conversion(source, column, field.type)
       if (sql === null) throw wrongType(path, field, column.type, 1)
-      return sql
+      const keepsEmpty = source.format === 'csv' && options.emptyStrings?.has(field.name) === true
+      return keepsEmpty ? `coalesce(${sql}, '')` : sql
     })
     try {
-      yield* this.queryColumns(`SELECT ${select.join(', ')} FROM ${fileSource(path)}`, fields)
+      yield* this.queryColumns(`SELECT ${select.join(', ')} FROM ${source.sql}`, fields)
     } catch (error) {
       throw (
         (await this.#explain(path, fields, present)) ??
@@ -78,13 +85,15 @@ class DuckTables implements Tables {
 
   /** Which column and row made a read fail. */
   async #explain(path: string, fields: readonly FieldPlan[], present: readonly FileColumn[]): Promise<Error | null> {
+    const source = typedSource(path, present)
     for (const field of fields) {
-      const type = present.find(({ name }) => name === field.name)?.type ?? ''
-      const sql = conversion(sqlName(field.name), type, field.type)
-      const bad = `SELECT row FROM (SELECT row_number() OVER () AS row, ${sqlName(field.name)} AS v, TRY(${sql}) AS c FROM ${fileSource(path)}) WHERE v IS NOT NULL AND c IS NULL ORDER BY row LIMIT 1`
+      const column = present.find(({ name }) => name === field.name)
+      if (column === undefined) continue
+      const sql = conversion(source, column, field.type)
+      const bad = `SELECT row FROM (SELECT row_number() OVER () AS row, ${sqlName(field.name)} AS v, TRY(${sql}) AS c FROM ${source.sql}) WHERE v IS NOT NULL AND c IS NULL ORDER BY row LIMIT 1`
       try {
         const rows = (await this.#connection.runAndReadAll(bad)).getRows()
-        if (rows.length > 0) return wrongType(path, field, type, Number(rows[0][0]))
+        if (rows.length > 0) return wrongType(path, field, column.type, Number(rows[0][0]))
       } catch {
         // The file itself is unreadable; the caller says so.
         return null
@@ -94,33 +103,44 @@ class DuckTables implements Tables {
   }
 
   async *queryColumns(sql: string, fields: readonly FieldPlan[]): AsyncIterable<ColumnBatch> {
-    const result = await this.#connection.stream(sql)
-    let collectors = fields.map((field) => new ColumnCollector(field))
-    let rows = 0
-    for (;;) {
-      const chunk = await result.fetchChunk()
-      if (chunk === null || chunk.rowCount === 0) break
-      collectors.forEach((collector, i) => collector.add(chunk.getColumnVector(i), chunk.rowCount))
-      rows += chunk.rowCount
-      if (rows < BATCH_ROWS) continue
-      yield { rows, columns: collectors.map((collector) => collector.finish()) }
-      collectors = fields.map((field) => new ColumnCollector(field))
-      rows = 0
+    // A connection of its own: the next statement on a connection ends a stream that is still open there, without an error.
+    const connection = await this.#instance.connect()
+    try {
+      const result = await connection.stream(sql)
+      let collectors = fields.map((field) => new ColumnCollector(field))
+      let rows = 0
+      for (;;) {
+        const chunk = await result.fetchChunk()
+        if (chunk === null || chunk.rowCount === 0) break
+        collectors.forEach((collector, i) => collector.add(chunk.getColumnVector(i), chunk.rowCount))
+        rows += chunk.rowCount
+        if (rows < BATCH_ROWS) continue
+        yield { rows, columns: collectors.map((collector) => collector.finish()) }
+        collectors = fields.map((field) => new ColumnCollector(field))
+        rows = 0
+      }
+      if (rows > 0) yield { rows, columns: collectors.map((collector) => collector.finish()) }
+    } finally {
+      connection.closeSync()
     }
-    if (rows > 0) yield { rows, columns: collectors.map((collector) => collector.finish()) }
   }
 
   async queryAll(sql: string, fields: readonly FieldPlan[]): Promise<ColumnBatch> {
-    const result = await this.#connection.stream(sql)
-    const collectors = fields.map((field) => new ColumnCollector(field))
-    let rows = 0
-    for (;;) {
-      const chunk = await result.fetchChunk()
-      if (chunk === null || chunk.rowCount === 0) break
-      collectors.forEach((collector, i) => collector.add(chunk.getColumnVector(i), chunk.rowCount))
-      rows += chunk.rowCount
+    const connection = await this.#instance.connect()
+    try {
+      const result = await connection.stream(sql)
+      const collectors = fields.map((field) => new ColumnCollector(field))
+      let rows = 0
+      for (;;) {
+        const chunk = await result.fetchChunk()
+        if (chunk === null || chunk.rowCount === 0) break
+        collectors.forEach((collector, i) => collector.add(chunk.getColumnVector(i), chunk.rowCount))
+        rows += chunk.rowCount
+      }
+      return { rows, columns: collectors.map((collector) => collector.finish()) }
+    } finally {
+      connection.closeSync()
     }
-    return { rows, columns: collectors.map((collector) => collector.finish()) }
   }
 
   async execute(sql: string): Promise<void> {
@@ -175,28 +195,4 @@ function wrongType(path: string, field: FieldPlan, found: string, row: number): 
 
 function firstLine(error: unknown): string {
   return (error instanceof Error ? error.message : String(error)).split('\n')[0]
-}
-
-function extensionOf(path: string): string {
-  return path.slice(path.lastIndexOf('.') + 1).toLowerCase()
-}
-
-/** The table function that reads a file by its extension. */
-export function fileSource(path: string): string {
-  switch (extensionOf(path)) {
-    case 'parquet':
-      return `read_parquet(${sqlText(path)})`
-    case 'csv':
-      return `read_csv(${sqlText(path)}, header = true, sample_size = -1)`
-    case 'jsonl':
-    case 'ndjson':
-    case 'json':
-      return `read_json_auto(${sqlText(path)}, sample_size = -1)`
-    default:
-      throw failStore(
-        'TM_FILE_UNREADABLE',
-        `${path}: the format follows the extension, and this one is not .parquet, .csv or .jsonl`,
-        { details: { path } },
-      )
-  }
 }
