@@ -12,6 +12,11 @@ export const CLI_ERRORS = {
     status: 409,
     meaning: 'Another `tidemark start` serves this data folder. Use it, stop it, or use another folder.',
   },
+  TM_PORT_IN_USE: {
+    disposition: 'reject',
+    status: 409,
+    meaning: 'Another process listens on the port. Stop it, or choose another with --port (the example: PORT=…).',
+  },
   TM_CONFIG: {
     disposition: 'reject',
     status: 422,

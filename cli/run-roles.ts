@@ -5,6 +5,8 @@ import { createTopics } from '../streams/stream-context.ts'
 import type { StreamContext } from '../streams/stream-context.ts'
 
 const IDLE_MS = 5
+/** How often live events are archived: more often makes many small files. */
+const ARCHIVE_EVERY_MS = 2000
 export type RoleName = 'stream' | 'archive'
 
 interface Role {
@@ -21,10 +23,22 @@ function createRoles(context: StreamContext, names: readonly RoleName[]): Role[]
 /** Runs roles until aborted; each step finishes its flush before the next, so an abort loses nothing. */
 export async function runRoles(context: StreamContext, names: readonly RoleName[], signal: AbortSignal): Promise<void> {
   await createTopics(context)
-  const roles = createRoles(context, names)
+  const streams = createRoles(
+    context,
+    names.filter((name) => name === 'stream'),
+  )
+  const archives = createRoles(
+    context,
+    names.filter((name) => name === 'archive'),
+  )
+  let archivedAt = -Infinity
   while (!signal.aborted) {
     let moved = 0
-    for (const role of roles) if (!signal.aborted) moved += await role.runOnce()
+    for (const role of streams) if (!signal.aborted) moved += await role.runOnce()
+    if (performance.now() - archivedAt >= ARCHIVE_EVERY_MS) {
+      for (const role of archives) if (!signal.aborted) await role.runOnce()
+      archivedAt = performance.now()
+    }
     await new Promise((resolve) => (moved > 0 ? setImmediate(resolve) : setTimeout(resolve, IDLE_MS)))
   }
 }

@@ -2,6 +2,7 @@ import type { FastifyInstance } from 'fastify'
 import { appendServed } from '../inference/served-log.ts'
 import type { ServedRow } from '../inference/served-log.ts'
 import { buildApp } from '../serving/build-app.ts'
+import { failCli } from './errors.ts'
 import type { Project } from './open-project.ts'
 
 const LOGGED_ROWS_MAX = 200
@@ -25,8 +26,8 @@ export async function serve(
     unready: async () =>
       (await project.registry.services()).length === 0 ? ['no service is registered: run `tidemark apply`'] : [],
   })
+  const url = await listen(app, port)
   const timer = setInterval(() => void flush(), LOG_EVERY_MS)
-  const url = await app.listen({ host: '127.0.0.1', port })
   return {
     app,
     url,
@@ -35,5 +36,18 @@ export async function serve(
       await app.close()
       await flush()
     },
+  }
+}
+
+async function listen(app: FastifyInstance, port: number): Promise<string> {
+  try {
+    return await app.listen({ host: '127.0.0.1', port })
+  } catch (error) {
+    if (!(error instanceof Error) || !('code' in error) || error.code !== 'EADDRINUSE') throw error
+    throw failCli(
+      'TM_PORT_IN_USE',
+      `port ${port} is taken by another process: stop it, or choose another with --port (in the flights example: PORT=${port + 1} npm start)`,
+      { cause: error },
+    )
   }
 }

@@ -59,9 +59,10 @@ export async function evaluateRows(
   )
   const rowsOf: number[][] = Array.from({ length: context.partitions }, () => [])
   request.keyOf.forEach((key, row) => rowsOf[key < 0 ? 0 : partitionOfKey[key]].push(row))
+  const latest = request.bound.reduce((a, b) => Math.max(a, b), 0)
   for (let partition = 0; partition < context.partitions; partition++) {
     if (rowsOf[partition].length === 0) continue
-    const events = await loadPartition(context, view, partition, visibility)
+    const events = await loadPartition(context, view, partition, visibility, latest)
     evaluatePartition(kernel, visibility, request, rowsOf[partition], events, out)
   }
   return out
@@ -72,21 +73,43 @@ async function loadPartition(
   view: CompiledView,
   partition: number,
   visibility: Visibility,
+  bound: number,
 ): Promise<EventBatch> {
   const { source, entity } = view.plan
   const name = `${source.name}.${entity.name}`
   const topic = await context.log.topic(`keyed.${name}`)
   const files = topic === null ? [] : await context.objects.list(archiveFolder(name, topic.incarnation, partition))
-  const fields = [...source.fields, ...ARCHIVE_FIELDS]
   if (files.length === 0)
-    return toBatch(source.fields.length, { rows: 0, columns: fields.map(emptyColumn) }, visibility)
+    return toBatch({ rows: 0, columns: [...source.fields, ...ARCHIVE_FIELDS].map(emptyColumn) }, visibility)
   const paths = await Promise.all(files.map((file) => context.objects.localPath(file.name)))
+  const read = readColumns(view)
+  const fields = [...source.fields.filter((field) => read.has(field.name)), ...ARCHIVE_FIELDS]
   const select = fields.map(({ name: column, type }) =>
-    type.kind === 'int64' ? sqlName(column) : isNumber(type.kind) ? `${sqlName(column)}::DOUBLE` : sqlName(column),
+    isNumber(type.kind) ? `${sqlName(column)}::DOUBLE` : sqlName(column),
   )
   const keys = entity.columns.map((column) => sqlName(column.name)).join(', ')
-  const sql = `SELECT ${select.join(', ')} FROM read_parquet([${paths.map(sqlText).join(', ')}]) ORDER BY ${keys}, ${ORDER[visibility]}, "__offset", "__index"`
-  return toBatch(source.fields.length, await context.tables.queryAll(sql, fields), visibility)
+  const order = ORDER[visibility]
+  const sql = `SELECT ${select.join(', ')} FROM read_parquet([${paths.map(sqlText).join(', ')}]) WHERE ${order} < ${bound} ORDER BY ${keys}, ${order}, "__offset", "__index"`
+  const { rows, columns } = await context.tables.queryAll(sql, fields)
+  const loaded = new Map(fields.map((field, i) => [field.name, columns[i]]))
+  return toBatch(
+    {
+      rows,
+      columns: [...source.fields, ...ARCHIVE_FIELDS].map((field) => loaded.get(field.name) ?? emptyColumn(field)),
+    },
+    visibility,
+  )
+}
+
+/** Names of the source columns that a view reads; all of them where it has functions. Columns it never reads are not loaded. */
+function readColumns({ plan }: CompiledView): ReadonlySet<string> {
+  if (plan.functionCount > 0) return new Set(plan.source.fields.map(({ name }) => name))
+  const names = new Set(plan.entity.columns.map(({ name }) => name))
+  for (const { aggregation, bucketBy } of plan.features) {
+    if (aggregation.input !== null && 'column' in aggregation.input) names.add(aggregation.input.column)
+    if (bucketBy !== null) names.add(bucketBy.column)
+  }
+  return names
 }
 
 function isNumber(kind: string): boolean {
@@ -99,11 +122,8 @@ function emptyColumn(field: { type: Column['type'] }): Column {
   return { storage: 'number', type: field.type, values: new Float64Array(0), nulls: null }
 }
 
-function toBatch(
-  fieldCount: number,
-  { rows, columns }: { rows: number; columns: readonly Column[] },
-  visibility: Visibility,
-): EventBatch {
+function toBatch({ rows, columns }: { rows: number; columns: readonly Column[] }, visibility: Visibility): EventBatch {
+  const fieldCount = columns.length - ARCHIVE_FIELDS.length
   const [eventTime, arrival, offset, index] = columns.slice(fieldCount).map((column) => (column as NumberColumn).values)
   const known = visibility === 'event-time' ? eventTime : arrival
   return {
@@ -195,6 +215,12 @@ function lastOfRun(keys: Int32Array, from: number): number {
   return end
 }
 
+/** A column that was not loaded, as the view never reads it. */
+function isPlaceholder(column: Column): boolean {
+  if (column.storage === 'number') return column.values.length === 0
+  return column.storage === 'string' && column.codes.length === 0
+}
+
 /** The events of the asked entities, as contiguous groups. */
 function compact(kernel: ViewKernel, events: EventBatch, ranges: readonly { start: number; end: number }[]) {
   const eventStart = new Int32Array(ranges.length + 1)
@@ -207,7 +233,7 @@ function compact(kernel: ViewKernel, events: EventBatch, ranges: readonly { star
   })
   const batch: EventBatch = {
     length: wanted,
-    columns: events.columns.map((column) => gatherColumn(column, rows)),
+    columns: events.columns.map((column) => (isPlaceholder(column) ? column : gatherColumn(column, rows))),
     eventTime: gather(events.eventTime, rows, new Float64Array(wanted)),
     arrival: gather(events.arrival, rows, new Float64Array(wanted)),
     tau: gather(events.tau, rows, new Float64Array(wanted)),

@@ -139,13 +139,18 @@ function withoutDescriptions(code: string): string {
     if (callee !== 'featureView' && callee !== 'featureService') return
     const options = (node.arguments as AnyNode[])[1]
     if (options?.type !== 'ObjectExpression') return
-    for (const property of options.properties as AnyNode[]) {
-      const name = String((property.key as AnyNode | undefined)?.name)
-      if (property.type === 'Property' && DESCRIPTIVE.has(name))
-        cuts.push({ start: property.start, end: property.end, text: `${name}:0` })
-    }
+    const kept = (options.properties as AnyNode[]).filter((property) => !isDescriptive(property))
+    cuts.push({
+      start: options.start,
+      end: options.end,
+      text: `{${kept.map(({ start, end }) => code.slice(start, end)).join(',')}}`,
+    })
   })
   return applyCuts(code, cuts)
+}
+
+function isDescriptive(property: AnyNode): boolean {
+  return property.type === 'Property' && DESCRIPTIVE.has(String((property.key as AnyNode).name))
 }
 
 interface Cut {

@@ -11,6 +11,7 @@ import { holdStartSocket, isRunning } from '../../cli/start-socket.ts'
 import { FeatureReader } from '../../inference/assemble.ts'
 import { exportTrainingSet } from '../../offline/export.ts'
 import { verifyServed } from '../../offline/verify.ts'
+import { isTidemarkError } from '../../features/errors/tidemark-error.ts'
 import { columnValue } from '../../features/values/column.ts'
 import type { FieldPlan } from '../../features/plan/field-type.ts'
 import { importFiles } from '../../streams/import-files.ts'
@@ -156,4 +157,10 @@ async function main(): Promise<void> {
   }
 }
 
-await main()
+try {
+  await main()
+} catch (error) {
+  if (!isTidemarkError(error)) throw error
+  process.stderr.write(`${error.code}: ${error.message}\n`)
+  process.exitCode = 1
+}

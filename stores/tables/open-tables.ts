@@ -24,9 +24,13 @@ export async function openTables(options: TablesOptions): Promise<Tables> {
   if (options.memoryMbMax !== undefined) settings.memory_limit = `${options.memoryMbMax}MB`
   if (options.threads !== undefined) settings.threads = String(options.threads)
   const instance = await DuckDBInstance.create(':memory:', settings)
+  return new DuckTables(instance, await connect(instance))
+}
+
+async function connect(instance: DuckDBInstance): Promise<DuckDBConnection> {
   const connection = await instance.connect()
-  await connection.run(`SET GLOBAL TimeZone = 'UTC'`)
-  return new DuckTables(instance, connection)
+  await connection.run(`SET TimeZone = 'UTC'`)
+  return connection
 }
 
 class DuckTables implements Tables {
@@ -103,8 +107,17 @@ class DuckTables implements Tables {
   }
 
   async *queryColumns(sql: string, fields: readonly FieldPlan[]): AsyncIterable<ColumnBatch> {
-    // A connection of its own: the next statement on a connection ends a stream that is still open there, without an error.
-    const connection = await this.#instance.connect()
+    yield* this.#stream(sql, fields, BATCH_ROWS)
+  }
+
+  async queryAll(sql: string, fields: readonly FieldPlan[]): Promise<ColumnBatch> {
+    for await (const batch of this.#stream(sql, fields, Infinity)) return batch
+    return { rows: 0, columns: fields.map((field) => new ColumnCollector(field).finish()) }
+  }
+
+  /** On a connection of its own: another statement on the same connection would end the stream. */
+  async *#stream(sql: string, fields: readonly FieldPlan[], batchRows: number): AsyncIterable<ColumnBatch> {
+    const connection = await connect(this.#instance)
     try {
       const result = await connection.stream(sql)
       let collectors = fields.map((field) => new ColumnCollector(field))
@@ -114,30 +127,12 @@ class DuckTables implements Tables {
         if (chunk === null || chunk.rowCount === 0) break
         collectors.forEach((collector, i) => collector.add(chunk.getColumnVector(i), chunk.rowCount))
         rows += chunk.rowCount
-        if (rows < BATCH_ROWS) continue
+        if (rows < batchRows) continue
         yield { rows, columns: collectors.map((collector) => collector.finish()) }
         collectors = fields.map((field) => new ColumnCollector(field))
         rows = 0
       }
       if (rows > 0) yield { rows, columns: collectors.map((collector) => collector.finish()) }
-    } finally {
-      connection.closeSync()
-    }
-  }
-
-  async queryAll(sql: string, fields: readonly FieldPlan[]): Promise<ColumnBatch> {
-    const connection = await this.#instance.connect()
-    try {
-      const result = await connection.stream(sql)
-      const collectors = fields.map((field) => new ColumnCollector(field))
-      let rows = 0
-      for (;;) {
-        const chunk = await result.fetchChunk()
-        if (chunk === null || chunk.rowCount === 0) break
-        collectors.forEach((collector, i) => collector.add(chunk.getColumnVector(i), chunk.rowCount))
-        rows += chunk.rowCount
-      }
-      return { rows, columns: collectors.map((collector) => collector.finish()) }
     } finally {
       connection.closeSync()
     }

@@ -10,6 +10,10 @@ import { openLmdbOnline } from '../../stores/online/lmdb/open.ts'
 import { Registry } from '../../registry/registry.ts'
 import { onlineNamespace } from '../../inference/online-namespace.ts'
 import { bucketOf } from '../../features/values/entity-key.ts'
+import { columnValue } from '../../features/values/column.ts'
+import { openTables } from '../../stores/tables/open-tables.ts'
+import { sqlText } from '../../stores/tables/tables.ts'
+import { field } from '../support/view-plans.ts'
 import { Random, runSeed } from '../support/random.ts'
 import { PAYMENTS, temporaryProject } from '../support/project.ts'
 
@@ -147,7 +151,7 @@ test(
     }
 
     // A spine at the served evaluation times: the export must hold the served bytes.
-    await new Promise((resolve) => setTimeout(resolve, 2500))
+    await new Promise((resolve) => setTimeout(resolve, 4500))
     const rows = served.body.rows.map((row, i) => `${entities[i].card_id},${row.evaluatedAt},2.5`)
     writeFileSync(join(project, 'spine.csv'), `card_id,timestamp,amount\n${rows.join('\n')}\n`)
     const out = join(project, 'out.csv')
@@ -254,7 +258,7 @@ test(
     const entities = Array.from({ length: 20 }, (_, i) => ({ card_id: `c-${i}` }))
     const { body } = await post(server.url, { entities, request: entities.map(() => ({ amount: 1 })) })
     assert.equal(body.rows.length, 20)
-    await new Promise((resolve) => setTimeout(resolve, 2500))
+    await new Promise((resolve) => setTimeout(resolve, 4500))
     const verified = await json<{ rows: number; mismatches: unknown[] }>(project, 'verify')
     assert.deepEqual(verified.mismatches, [])
     assert.equal(verified.rows, 20)
@@ -269,6 +273,7 @@ test(
       join(project, 'all.csv'),
     )
     assert.equal(archived.rows, 20)
+    assert.equal(await archivedEvents(project), produced, 'every accepted event is archived exactly once')
     assert.equal(produced, rounds * 20_000)
   },
 )
@@ -278,4 +283,15 @@ function spineNow(project: string): string {
   const lines = Array.from({ length: 20 }, (_, i) => `c-${i},${Date.now() - 1000},1`)
   writeFileSync(path, `card_id,timestamp,amount\n${lines.join('\n')}\n`)
   return path
+}
+
+async function archivedEvents(project: string): Promise<number> {
+  const tables = await openTables({ temporaryFolder: join(project, 'duckdb') })
+  let rows = 0
+  const fields = [field('n', { kind: 'int64' })]
+  const files = sqlText(join(project, '.tidemark/objects/archive/**/*.parquet'))
+  for await (const { columns } of tables.queryColumns(`SELECT count(*) FROM read_parquet(${files})`, fields))
+    rows = Number(columnValue(columns[0], 0))
+  await tables.close()
+  return rows
 }
