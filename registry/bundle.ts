@@ -1,9 +1,9 @@
-import { parse } from 'acorn'
-import type { Node } from 'acorn'
 import { build } from 'esbuild'
 import type { Plugin } from 'esbuild'
 import { failRegistry } from './errors.ts'
-import { FORBIDDEN_GLOBALS, PURE_MATH } from './compartment.ts'
+import { checkPurity } from './purity.ts'
+import { declaredNames, parseBundle, topLevel, walk } from './syntax.ts'
+import type { AnyNode } from './syntax.ts'
 
 /** The authoring API as user code is bundled with: definitions reduced to their functions, free of side effects so that unused ones fall away. */
 const STUB = `
@@ -77,58 +77,6 @@ function describe(error: unknown): string {
   return (error instanceof Error ? error.message : String(error)).split('\n').slice(0, 3).join(' ')
 }
 
-/** Any syntax node: acorn's own types are a union that a generic walk does not need. */
-interface AnyNode extends Node {
-  readonly [field: string]: unknown
-}
-
-function walk(
-  node: AnyNode,
-  visit: (node: AnyNode, parents: readonly AnyNode[]) => void,
-  parents: readonly AnyNode[] = [],
-): void {
-  visit(node, parents)
-  for (const value of Object.values(node)) {
-    for (const child of Array.isArray(value) ? (value as unknown[]) : [value]) {
-      if (typeof child === 'object' && child !== null && 'type' in child)
-        walk(child as AnyNode, visit, [...parents, node])
-    }
-  }
-}
-
-function parseBundle(code: string): AnyNode {
-  return parse(code, { ecmaVersion: 2022 }) as unknown as AnyNode
-}
-
-function checkPurity(code: string, file: string, exportName: string): void {
-  const refuse = (what: string, instead: string): never => {
-    throw failRegistry(
-      'TM_FUNCTION_IMPURE',
-      `${file}: a function of ${exportName} uses ${what}, which does not give the same bits at every time and place; ${instead}`,
-      { details: { file, definition: exportName, uses: what } },
-    )
-  }
-  walk(parseBundle(code), (node, parents) => {
-    if (node.type === 'AwaitExpression' || node.type === 'ImportExpression')
-      refuse(node.type === 'AwaitExpression' ? 'await' : 'import()', 'compute from the event alone')
-    if (node.type === 'MemberExpression' && (node.object as AnyNode).name === 'Math') {
-      const property = String((node.property as AnyNode).name)
-      if (!PURE_MATH.includes(property))
-        refuse(
-          `Math.${property}${property === 'pow' ? ' (or **)' : ''}`,
-          `use ${PURE_MATH.filter((name) => /^[a-z]/.test(name)).join(', ')} of Math, and multiplication for powers`,
-        )
-    }
-    if (node.type !== 'Identifier' || !FORBIDDEN_GLOBALS.includes(String(node.name))) return
-    const parent = parents.at(-1)
-    const isName =
-      parent !== undefined &&
-      ((parent.type === 'MemberExpression' && parent.property === node && parent.computed !== true) ||
-        (parent.type === 'Property' && parent.key === node && parent.shorthand !== true))
-    if (!isName) refuse(String(node.name), 'pass what you need as a field of the event or of the request')
-  })
-}
-
 const DESCRIPTIVE = new Set(['description', 'owner', 'tags', 'freshness'])
 
 /** Cuts descriptive fields out of featureView(…) and featureService(…) calls: they change no value and so no version. */
@@ -150,7 +98,8 @@ function withoutDescriptions(code: string): string {
 }
 
 function isDescriptive(property: AnyNode): boolean {
-  return property.type === 'Property' && DESCRIPTIVE.has(String((property.key as AnyNode).name))
+  const key = property.key as AnyNode | undefined
+  return property.type === 'Property' && DESCRIPTIVE.has(String(key?.type === 'Literal' ? key.value : key?.name))
 }
 
 interface Cut {
@@ -171,11 +120,7 @@ function applyCuts(code: string, cuts: readonly Cut[]): string {
  * Chained calls keep esbuild from proving them unused; user code is pure, so dropping them changes nothing.
  */
 function withoutUnreached(code: string): string {
-  let body: readonly AnyNode[] = []
-  walk(parseBundle(code), (node, parents) => {
-    if (node.type === 'BlockStatement' && parents.at(-1)?.type === 'ArrowFunctionExpression' && body.length === 0)
-      body = node.body as AnyNode[]
-  })
+  const body = topLevel(parseBundle(code))
   const declares = new Map<AnyNode, string[]>(body.map((statement) => [statement, declaredNames(statement)]))
   const kept = new Set<AnyNode>()
   const visit = (statement: AnyNode): void => {
@@ -192,11 +137,4 @@ function withoutUnreached(code: string): string {
   }
   const cuts = body.filter((statement) => !kept.has(statement)).map(({ start, end }) => ({ start, end, text: '' }))
   return applyCuts(code, cuts)
-}
-
-function declaredNames(statement: AnyNode): string[] {
-  if (statement.type === 'FunctionDeclaration' || statement.type === 'ClassDeclaration')
-    return [String((statement.id as AnyNode).name)]
-  if (statement.type !== 'VariableDeclaration') return []
-  return (statement.declarations as AnyNode[]).map((declaration) => String((declaration.id as AnyNode).name))
 }

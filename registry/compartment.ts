@@ -56,11 +56,21 @@ export const PURE_MATH: readonly string[] = [
   'SQRT2',
 ]
 
+/** Methods whose results follow the machine's locale or Unicode tables; the compartment has none of them. */
+export const LOCALE_METHODS: readonly string[] = [
+  'toLocaleString',
+  'toLocaleLowerCase',
+  'toLocaleUpperCase',
+  'localeCompare',
+  'normalize',
+]
+
 const PRELUDE = `(() => {
   const math = Object.create(null)
   for (const name of ${JSON.stringify(PURE_MATH)}) math[name] = Math[name]
   globalThis.Math = Object.freeze(math)
-  for (const name of ['toLocaleString', 'toLocaleLowerCase', 'toLocaleUpperCase', 'localeCompare', 'normalize'])
+  Error.stackTraceLimit = 0
+  for (const name of ${JSON.stringify(LOCALE_METHODS)})
     for (const type of [Object, Number, BigInt, String, Array, Int8Array.prototype.__proto__.constructor]) delete type.prototype[name]
   for (const name of ${JSON.stringify(FORBIDDEN_GLOBALS)}) if (name !== 'globalThis') delete globalThis[name]
   for (const type of [Object, Number, BigInt, String, Array, Boolean, Symbol, Map, Set, RegExp, Error, JSON]) {

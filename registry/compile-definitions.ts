@@ -20,6 +20,7 @@ import type {
   ViewPlan,
   WindowPlan,
 } from '../features/plan/view-plan.ts'
+import { checkViewShape, expectationProblem, valueProblem } from './check-view.ts'
 import { defaultHopMs, parseDuration } from './durations.ts'
 
 const NAME = /^[a-z][a-z0-9_]*$/
@@ -87,6 +88,7 @@ function list(fields: readonly FieldPlan[]): string {
 export function compileView(definition: ViewDefinition, refuse: Refuse): ViewPlan {
   const { name, options } = definition
   checkName(name, 'view', refuse)
+  checkViewShape(definition, refuse)
   const source = compileSource(options.from, refuse)
   const entity = compileEntity(options.entity, refuse)
   for (const column of entity.columns) {
@@ -143,6 +145,11 @@ class FeatureCompiler {
     checkName(name, 'feature', this.#refuse)
     const aggregation = this.#aggregation(name, spec)
     const bucketBy = spec.bucketBy === null ? null : this.#bucketBy(name, spec.bucketBy)
+    const type = aggregationValueType(aggregation, bucketBy?.type ?? null)
+    const wrongDefault = valueProblem(spec.default, type)
+    if (wrongDefault !== null) this.#fail(name, `its default ${wrongDefault}`)
+    const wrongRule = expectationProblem(expectation, type)
+    if (wrongRule !== null) this.#fail(name, `expect: ${wrongRule}`)
     return {
       name,
       aggregation,
@@ -151,7 +158,7 @@ class FeatureCompiler {
       default: planOf(spec.default),
       rules: rulesOf(expectation),
       nullShareMax: expectation.nullShare ?? null,
-      type: aggregationValueType(aggregation, bucketBy?.type ?? null),
+      type,
     }
   }
 

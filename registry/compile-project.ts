@@ -46,6 +46,7 @@ const NO_DESCRIPTION = { owner: null, tags: {}, description: null, freshness: nu
 /** Loads, validates and compiles every definition of a project. Errors name file, line and reason. */
 export async function compileProject(projectDir: string): Promise<Candidate[]> {
   const project = await loadProject(projectDir)
+  for (const group of [project.entities, project.sources, project.views, project.services]) checkUnique(group)
   const candidates: Candidate[] = []
   for (const located of project.entities) {
     const plan = compileEntity(located.definition, refuser(located))
@@ -72,15 +73,18 @@ export async function compileProject(projectDir: string): Promise<Candidate[]> {
   for (const located of project.views) candidates.push(await viewCandidate(located))
   for (const located of project.services) candidates.push(await serviceCandidate(located, candidates))
   addImplied(candidates)
-  checkUnique(candidates)
   return candidates
 }
 
 function refuser(located: Located<{ name: string }>): Refuse {
   return (about, problem) => {
-    throw failRegistry('TM_DEFINITION_INVALID', `${located.file}:${lineWith(located.file, about)}: ${problem}`, {
-      details: { file: located.file, definition: located.definition.name },
-    })
+    throw failRegistry(
+      'TM_DEFINITION_INVALID',
+      `${located.file}:${lineWith(located.file, about, located.definition.name)}: ${problem}`,
+      {
+        details: { file: located.file, definition: located.definition.name },
+      },
+    )
   }
 }
 
@@ -183,7 +187,7 @@ async function serviceCandidate(
   }
 }
 
-/** Sources and entities that views use without a file exporting them. */
+/** Sources and entities that views use without a file exporting them. One name means one thing in a project. */
 function addImplied(candidates: Candidate[]): void {
   for (const { kind, plan } of candidates.filter((candidate) => candidate.kind === 'view')) {
     if (kind !== 'view') continue
@@ -192,12 +196,19 @@ function addImplied(candidates: Candidate[]): void {
       [source, 'source'],
       [entity, 'entity'],
     ] as const) {
-      if (candidates.some((candidate) => candidate.kind === of && candidate.name === implied.name)) continue
+      const version = versionOf(implied, '')
+      const known = candidates.find((candidate) => candidate.kind === of && candidate.name === implied.name)
+      if (known !== undefined && known.version !== version)
+        throw failRegistry(
+          'TM_DEFINITION_DUPLICATE',
+          `view ${(plan as ViewPlan).name} uses another ${of} named ${implied.name} than the rest of the project: rename one, or export one and import it`,
+        )
+      if (known !== undefined) continue
       candidates.push({
         kind: of,
         name: implied.name,
         plan: implied,
-        version: versionOf(implied, ''),
+        version,
         code: '',
         catalog: { ...NO_DESCRIPTION, reads: [] },
       })
@@ -205,12 +216,18 @@ function addImplied(candidates: Candidate[]): void {
   }
 }
 
-function checkUnique(candidates: readonly Candidate[]): void {
-  const seen = new Set<string>()
-  for (const { kind, name } of candidates) {
-    if (seen.has(`${kind}:${name}`))
-      throw failRegistry('TM_DEFINITION_DUPLICATE', `two definitions of kind ${kind} are named ${name}: rename one`)
-    seen.add(`${kind}:${name}`)
+function checkUnique(group: readonly Located<{ name: string }>[]): void {
+  const seen = new Map<string, Located<{ name: string }>>()
+  for (const located of group) {
+    const { name } = located.definition
+    const other = seen.get(name)
+    if (other !== undefined)
+      throw failRegistry(
+        'TM_DEFINITION_DUPLICATE',
+        `${located.file}:${lineWith(located.file, located.exportName)}: ${located.exportName} is named ${name}, and so is ${other.exportName} in ${other.file}: rename one`,
+        { details: { file: located.file, definition: name } },
+      )
+    seen.set(name, located)
   }
 }
 

@@ -1,4 +1,4 @@
-import { existsSync, globSync, readFileSync, statSync } from 'node:fs'
+import { existsSync, globSync, readFileSync } from 'node:fs'
 import { registerHooks } from 'node:module'
 import { join, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
@@ -28,6 +28,7 @@ export interface ProjectDefinitions {
 
 const AUTHORING_URL = new URL('../features/index.ts', import.meta.url)
 let hooked = false
+let loads = 0
 
 /** Definition files and Tidemark must share one instance of the authoring API, wherever the project lives. */
 function hookAuthoringImport(): void {
@@ -35,17 +36,30 @@ function hookAuthoringImport(): void {
   hooked = true
   const url = import.meta.url.endsWith('.ts') ? AUTHORING_URL.href : AUTHORING_URL.href.replace(/\.ts$/, '.js')
   registerHooks({
-    resolve: (specifier, context, next) =>
-      specifier === 'tidemark' ? { url, shortCircuit: true } : next(specifier, context),
+    resolve: (specifier, context, next) => {
+      if (specifier === 'tidemark') return { url, shortCircuit: true }
+      const resolved = next(specifier, context)
+      const load = /[?&]tidemark-load=(\d+)/.exec(context.parentURL ?? '')?.[1]
+      const isProjectFile = resolved.url.startsWith('file:') && !resolved.url.includes('/node_modules/')
+      return load === undefined || !isProjectFile ? resolved : { ...resolved, url: inLoad(resolved.url, load) }
+    },
   })
 }
 
-async function importFile(file: string): Promise<Record<string, unknown>> {
+/**
+ * The URL of a module within one load. Every file of a project gets it, imported directly or by another file, so that one load sees each file
+ * once and a later load sees it as it is then.
+ */
+function inLoad(url: string, load: string): string {
+  const marked = new URL(url)
+  marked.searchParams.set('tidemark-load', load)
+  return marked.href
+}
+
+async function importFile(file: string, load: string): Promise<Record<string, unknown>> {
   hookAuthoringImport()
   try {
-    const url = pathToFileURL(file)
-    url.searchParams.set('v', String(statSync(file).mtimeMs))
-    return (await import(url.href)) as Record<string, unknown>
+    return (await import(inLoad(pathToFileURL(file).href, load))) as Record<string, unknown>
   } catch (error) {
     const reason = error instanceof Error ? `${error.name}: ${error.message}` : String(error)
     throw failRegistry('TM_DEFINITION_LOAD', `${file}${lineOf(error, file)} cannot be loaded: ${reason}`, {
@@ -64,6 +78,7 @@ function lineOf(error: unknown, file: string): string {
 /** Imports every `features/**\/*.ts` of a project and collects the exported definitions. */
 export async function loadProject(projectDir: string): Promise<ProjectDefinitions> {
   const root = resolve(projectDir)
+  const load = String(++loads)
   const files = globSync('features/**/*.{ts,js}', { cwd: root })
     .filter((file) => !file.endsWith('.d.ts'))
     .sort()
@@ -79,7 +94,7 @@ export async function loadProject(projectDir: string): Promise<ProjectDefinition
   const seen = new Set<unknown>()
   for (const name of files) {
     const file = join(root, name)
-    for (const [exportName, definition] of Object.entries(await importFile(file))) {
+    for (const [exportName, definition] of Object.entries(await importFile(file, load))) {
       if (typeof definition !== 'object' || definition === null || !(DEFINITION in definition) || seen.has(definition))
         continue
       seen.add(definition)
@@ -100,7 +115,7 @@ export async function loadConfig(projectDir: string): Promise<ProjectConfig> {
     .map((name) => join(resolve(projectDir), name))
     .find((path) => existsSync(path))
   if (file === undefined) return {}
-  const loaded = (await importFile(file)).default
+  const loaded = (await importFile(file, String(++loads))).default
   if (typeof loaded !== 'object' || loaded === null)
     throw failRegistry(
       'TM_DEFINITION_INVALID',
@@ -109,10 +124,25 @@ export async function loadConfig(projectDir: string): Promise<ProjectConfig> {
   return loaded as ProjectConfig
 }
 
-/** Number of the first line of `file` that contains `text`, for messages; 1 if none does. */
-export function lineWith(file: string, text: string): number {
-  const at = readFileSync(file, 'utf8')
-    .split('\n')
-    .findIndex((line) => line.includes(text))
-  return at < 0 ? 1 : at + 1
+/** Where `text` (a name) stands in `file`, for messages: the first line at or after the one that names the definition; 1 if none does. */
+export function lineWith(file: string, text: string, definition: string = text): number {
+  const lines = readFileSync(file, 'utf8').split('\n')
+  const find = (name: string, from: number): number => {
+    const escaped = escapePattern(name)
+    for (const pattern of [new RegExp(`(^|[^\\w])${escaped}['"]?\\s*:`), new RegExp(`['"\`]${escaped}['"\`]`)]) {
+      const at = lines.findIndex((line, i) => i >= from && pattern.test(line))
+      if (at >= 0) return at
+    }
+    return -1
+  }
+  const start = Math.max(
+    0,
+    lines.findIndex((line) => new RegExp(`\\(\\s*['"\`]${escapePattern(definition)}['"\`]`).test(line)),
+  )
+  const at = find(text, start)
+  return (at < 0 ? start : at) + 1
+}
+
+function escapePattern(text: string): string {
+  return text.replace(/[\\^$.*+?()[\]{}|/-]/g, '\\$&')
 }

@@ -16,7 +16,12 @@ export async function openSqliteMetadata(path: string): Promise<MetadataStore> {
   const database = new DatabaseSync(path)
   database.exec(`pragma busy_timeout = ${BUSY_MS}; pragma journal_mode = wal; pragma synchronous = full`)
   const db = new Kysely<MetadataTables>({ dialect: nodeSqliteDialect(database) })
-  await migrate(database, db, path)
+  try {
+    await migrate(database, db, path)
+  } catch (error) {
+    await db.destroy()
+    throw error
+  }
   return new SqliteMetadataStore(db)
 }
 
