@@ -12,7 +12,7 @@ import { columnValue } from '../features/values/column.ts'
 import { entityKeysOfBatch } from '../features/values/entity-key.ts'
 import { isTidemarkError } from '../features/errors/tidemark-error.ts'
 import type { ArchiveProgress } from '../stores/tables/archive-layout.ts'
-import { fileSource } from '../stores/tables/open-tables.ts'
+import { fileSource } from '../stores/tables/file-conversion.ts'
 import { sqlText } from '../stores/tables/tables.ts'
 import { failOffline } from './errors.ts'
 import { evaluateRows } from './evaluate-rows.ts'
@@ -112,15 +112,18 @@ async function readSpine(
   const fields = new Map<string, FieldPlan>([
     [timestamp, { name: timestamp, type: { kind: 'timestamp' }, nullable: true, nonFinite: 'reject' }],
   ])
+  const emptyStrings = new Set<string>()
   for (const version of new Set(service.plan.features.map(({ viewVersion }) => viewVersion))) {
-    for (const column of (await context.registry.view(version)).plan.entity.columns)
+    for (const column of (await context.registry.view(version)).plan.entity.columns) {
       fields.set(column.name, { ...column, nullable: true })
+      if (column.type.kind === 'string') emptyStrings.add(column.name)
+    }
   }
   for (const field of service.plan.request) fields.set(field.name, { ...field, nullable: true })
   const list = [...fields.values()]
   const batches: { rows: number; columns: readonly Column[] }[] = []
   try {
-    for await (const batch of context.tables.readColumns(path, list)) batches.push(batch)
+    for await (const batch of context.tables.readColumns(path, list, { emptyStrings })) batches.push(batch)
   } catch (error) {
     if (isTidemarkError(error) && error.code.startsWith('TM_COLUMN'))
       throw failOffline('TM_SPINE_COLUMN', error.message, { details: error.details, cause: error })

@@ -74,9 +74,11 @@ async function importFile(
   const { source, keyedLogs, origin } = job
   const lastSent: LastSent = {}
   let firstRow = 0
+  const keys = keyedLogs.flatMap(({ entity }) => entity.columns).filter(({ type }) => type.kind === 'string')
   for await (const { rows, columns } of context.tables.readColumns(
     job.file,
     source.fields.map((field) => ({ ...field, nullable: true })),
+    { emptyStrings: new Set(keys.map(({ name }) => name)) },
   )) {
     const refused = refusals(job, columns, rows, Math.floor(context.log.now()))
     const letters: DeadLetter[] = [...refused].map(([row, code]) => ({

@@ -72,9 +72,13 @@ export class ColumnCollector {
     this.#rows += rows
     const items = fixedWidth(vector)
     const allValid = !('validity' in vector) || (vector.validity as { data: unknown }).data === null
-    if (items !== null && allValid) {
-      if (items instanceof Float64Array) this.#numbers.set(items.subarray(0, rows), at)
-      else this.#bigints.set(items.subarray(0, rows), at)
+    const storage = COLUMN_STORAGE[this.#field.type.kind]
+    if (allValid && storage === 'number' && items instanceof Float64Array) {
+      this.#numbers.set(items.subarray(0, rows), at)
+      return
+    }
+    if (allValid && storage === 'int64' && items instanceof BigInt64Array) {
+      this.#bigints.set(items.subarray(0, rows), at)
       return
     }
     for (let i = 0; i < rows; i++) this.#set(at + i, vector.getItem(i))
@@ -112,7 +116,7 @@ export class ColumnCollector {
       if (storage === 'bytes' || storage === 'vector')
         this.#objects.push(storage === 'bytes' ? new Uint8Array(0) : new Float32Array(0))
     } else if (storage === 'number' || storage === 'bool') this.#numbers[row] = Number(value)
-    else if (storage === 'int64') this.#bigints[row] = value as bigint
+    else if (storage === 'int64') this.#bigints[row] = BigInt(value as bigint | number)
     else if (storage === 'string') this.#codes[row] = this.#code(value as string)
     else if (storage === 'bytes') this.#objects.push((value as { bytes: Uint8Array }).bytes.slice())
     else this.#objects.push(Float32Array.from((value as { items: number[] }).items))
@@ -142,39 +146,4 @@ export class ColumnCollector {
     if (storage === 'string') this.#codes = grow(this.#codes, new Int32Array(this.#capacity))
     this.#nulls = grow(this.#nulls, new Uint8Array(this.#capacity))
   }
-}
-
-/** SQL that turns a column expression of DuckDB type `from` into what a collector of `type` takes; a value that cannot be turned raises an error. */
-export function conversion(expression: string, from: string, type: FieldType): string | null {
-  switch (type.kind) {
-    case 'timestamp':
-      if (/^(TIMESTAMP|DATE)/.test(from)) return `epoch_ms(CAST(${expression} AS TIMESTAMP))::DOUBLE`
-      if (from === 'VARCHAR') return `epoch_ms(CAST(${expression} AS TIMESTAMPTZ))::DOUBLE`
-      return isInteger(from) ? `${expression}::DOUBLE` : null
-    case 'int32':
-      return isInteger(from) || isFloat(from) ? `CAST(${expression} AS INTEGER)::DOUBLE` : null
-    case 'float32':
-      return isInteger(from) || isFloat(from) ? `CAST(${expression} AS FLOAT)::DOUBLE` : null
-    case 'float64':
-      return isInteger(from) || isFloat(from) ? `${expression}::DOUBLE` : null
-    case 'int64':
-      return isInteger(from) ? `${expression}::BIGINT` : null
-    case 'string':
-    case 'enum':
-      return from === 'VARCHAR' || from.startsWith('ENUM') ? `${expression}::VARCHAR` : null
-    case 'bool':
-      return from === 'BOOLEAN' ? expression : null
-    case 'bytes':
-      return from === 'BLOB' ? expression : null
-    case 'vector':
-      return from.includes('[') ? `${expression}::FLOAT[]` : null
-  }
-}
-
-function isInteger(type: string): boolean {
-  return /^U?(TINYINT|SMALLINT|INTEGER|BIGINT)$/.test(type)
-}
-
-function isFloat(type: string): boolean {
-  return /^(FLOAT|DOUBLE|DECIMAL)/.test(type)
 }

@@ -3,9 +3,10 @@ import { DuckDBDataChunk, DuckDBInstance } from '@duckdb/node-api'
 import type { DuckDBConnection } from '@duckdb/node-api'
 import type { FieldPlan } from '../../features/plan/field-type.ts'
 import { failStore } from '../errors.ts'
-import { ColumnCollector, conversion, duckType, duckValues } from './duckdb-values.ts'
+import { ColumnCollector, duckType, duckValues } from './duckdb-values.ts'
+import { conversion, extensionOf, fileSource, typedSource } from './file-conversion.ts'
 import { sqlName, sqlText } from './tables.ts'
-import type { ColumnBatch, FileColumn, Tables } from './tables.ts'
+import type { ColumnBatch, FileColumn, ReadOptions, Tables } from './tables.ts'
 
 /** DuckDB's own vector size: the most rows a data chunk takes. */
 const CHUNK_ROWS = 2048
@@ -56,8 +57,13 @@ class DuckTables implements Tables {
     }
   }
 
-  async *readColumns(path: string, fields: readonly FieldPlan[]): AsyncIterable<ColumnBatch> {
+  async *readColumns(
+    path: string,
+    fields: readonly FieldPlan[],
+    options: ReadOptions = {},
+  ): AsyncIterable<ColumnBatch> {
     const present = await this.describe(path)
+    const source = typedSource(path, present)
     const select = fields.map((field) => {
       const column = present.find(({ name }) => name === field.name)
       if (column === undefined)
@@ -66,12 +72,13 @@ class DuckTables implements Tables {
           `${path} has no column ${field.name}; it has ${present.map(({ name }) => name).join(', ')}`,
           { details: { path, column: field.name } },
         )
-      const sql = conversion(sqlName(field.name), column.type, field.type)
+      const sql = conversion(source, column, field.type)
       if (sql === null) throw wrongType(path, field, column.type, 1)
-      return sql
+      const keepsEmpty = source.format === 'csv' && options.emptyStrings?.has(field.name) === true
+      return keepsEmpty ? `coalesce(${sql}, '')` : sql
     })
     try {
-      yield* this.queryColumns(`SELECT ${select.join(', ')} FROM ${fileSource(path)}`, fields)
+      yield* this.queryColumns(`SELECT ${select.join(', ')} FROM ${source.sql}`, fields)
     } catch (error) {
       throw (
         (await this.#explain(path, fields, present)) ??
@@ -82,13 +89,15 @@ class DuckTables implements Tables {
 
   /** Which column and row made a read fail. */
   async #explain(path: string, fields: readonly FieldPlan[], present: readonly FileColumn[]): Promise<Error | null> {
+    const source = typedSource(path, present)
     for (const field of fields) {
-      const type = present.find(({ name }) => name === field.name)?.type ?? ''
-      const sql = conversion(sqlName(field.name), type, field.type)
-      const bad = `SELECT row FROM (SELECT row_number() OVER () AS row, ${sqlName(field.name)} AS v, TRY(${sql}) AS c FROM ${fileSource(path)}) WHERE v IS NOT NULL AND c IS NULL ORDER BY row LIMIT 1`
+      const column = present.find(({ name }) => name === field.name)
+      if (column === undefined) continue
+      const sql = conversion(source, column, field.type)
+      const bad = `SELECT row FROM (SELECT row_number() OVER () AS row, ${sqlName(field.name)} AS v, TRY(${sql}) AS c FROM ${source.sql}) WHERE v IS NOT NULL AND c IS NULL ORDER BY row LIMIT 1`
       try {
         const rows = (await this.#connection.runAndReadAll(bad)).getRows()
-        if (rows.length > 0) return wrongType(path, field, type, Number(rows[0][0]))
+        if (rows.length > 0) return wrongType(path, field, column.type, Number(rows[0][0]))
       } catch {
         // The file itself is unreadable; the caller says so.
         return null
@@ -181,28 +190,4 @@ function wrongType(path: string, field: FieldPlan, found: string, row: number): 
 
 function firstLine(error: unknown): string {
   return (error instanceof Error ? error.message : String(error)).split('\n')[0]
-}
-
-function extensionOf(path: string): string {
-  return path.slice(path.lastIndexOf('.') + 1).toLowerCase()
-}
-
-/** The table function that reads a file by its extension. */
-export function fileSource(path: string): string {
-  switch (extensionOf(path)) {
-    case 'parquet':
-      return `read_parquet(${sqlText(path)})`
-    case 'csv':
-      return `read_csv(${sqlText(path)}, header = true, sample_size = -1)`
-    case 'jsonl':
-    case 'ndjson':
-    case 'json':
-      return `read_json_auto(${sqlText(path)}, sample_size = -1)`
-    default:
-      throw failStore(
-        'TM_FILE_UNREADABLE',
-        `${path}: the format follows the extension, and this one is not .parquet, .csv or .jsonl`,
-        { details: { path } },
-      )
-  }
 }

@@ -12,6 +12,11 @@ export interface FileColumn {
   readonly type: string
 }
 
+export interface ReadOptions {
+  /** String columns in which an empty CSV cell is `''`, not null (entity keys). */
+  readonly emptyStrings?: ReadonlySet<string>
+}
+
 /**
  * The tables port: reads and writes CSV, Parquet and JSONL, selects, sorts and joins (DuckDB). It never computes a feature. Timestamps in tables that
  * Tidemark makes are BIGINT epoch ms.
@@ -20,8 +25,8 @@ export interface Tables {
   /** Columns of a file. TM_FILE_MISSING, TM_FILE_UNREADABLE. */
   describe(path: string): Promise<FileColumn[]>
   /** Rows in file order. TM_COLUMN_MISSING; TM_COLUMN_TYPE names column and first row. Timestamps may be ISO-8601 text, TIMESTAMP or epoch ms. */
-  readColumns(path: string, fields: readonly FieldPlan[]): AsyncIterable<ColumnBatch>
-  /** A query whose SELECT list has the fields' order and storage (timestamps as epoch ms). */
+  readColumns(path: string, fields: readonly FieldPlan[], options?: ReadOptions): AsyncIterable<ColumnBatch>
+  /** Other calls may run while the rows are being read. A query whose SELECT list has the fields' order and storage (timestamps as epoch ms). */
   queryColumns(sql: string, fields: readonly FieldPlan[]): AsyncIterable<ColumnBatch>
   /** The same as one batch. */
   queryAll(sql: string, fields: readonly FieldPlan[]): Promise<ColumnBatch>

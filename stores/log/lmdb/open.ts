@@ -34,7 +34,6 @@ interface Topic extends TopicInfo {
 class LmdbLog implements Log {
   readonly now: () => number
   readonly #db: BinaryDatabase
-  readonly #topics = new Map<string, Topic>()
   #closed = false
 
   constructor(db: BinaryDatabase, now: () => number) {
@@ -65,12 +64,12 @@ class LmdbLog implements Log {
         `topic ${name} has ${topic.partitions} partitions, ${options.partitions} were asked for: keep the number a topic was made with`,
       )
     }
-    this.#topics.set(name, topic)
     return describe(topic)
   }
 
   async topic(name: string): Promise<TopicInfo | null> {
-    const topic = this.#find(name)
+    this.#db.resetReadTxn()
+    const topic = this.#readTopic(name)
     return topic === null ? null : describe(topic)
   }
 
@@ -85,10 +84,9 @@ class LmdbLog implements Log {
   }
 
   async deleteTopic(name: string): Promise<void> {
-    const topic = this.#find(name)
-    if (topic === null) return
-    this.#topics.delete(name)
     this.#db.transactionSync(() => {
+      const topic = this.#readTopic(name)
+      if (topic === null) return
       this.#db.removeSync(Buffer.from(`t${name}`))
       for (const prefix of ['e', 'r']) {
         const start = Buffer.concat([Buffer.from(prefix), u32(topic.number)])
@@ -103,13 +101,13 @@ class LmdbLog implements Log {
   }
 
   async appendAll(appends: readonly TopicAppend[]): Promise<AppendResult[]> {
-    const topics = appends.map((append) => this.#required(append.topic, append.partition))
-    const results = this.#db.transactionSync(() => appends.map((append, i) => this.#appendOne(topics[i], append)))
+    const results = this.#db.transactionSync(() => appends.map((append) => this.#appendOne(append)))
     await this.#db.flushed
     return results
   }
 
-  #appendOne(topic: Topic, append: TopicAppend): AppendResult {
+  #appendOne(append: TopicAppend): AppendResult {
+    const topic = this.#required(append.topic, append.partition)
     const end = this.#end(topic, append.partition)
     const appendTime = Math.max(end.appendTime, Math.floor(this.now()))
     append.values.forEach((value, i) => {
@@ -126,8 +124,8 @@ class LmdbLog implements Log {
   }
 
   async read(topic: string, partition: number, fromOffset: number, maxBytes: number): Promise<LogRecord[]> {
-    const { number } = this.#required(topic, partition)
     this.#db.resetReadTxn()
+    const { number } = this.#required(topic, partition)
     const records: LogRecord[] = []
     let bytes = 0
     const start = recordKey(number, partition, fromOffset)
@@ -145,14 +143,14 @@ class LmdbLog implements Log {
   }
 
   async endOffset(topic: string, partition: number): Promise<number> {
-    const { number } = this.#required(topic, partition)
     this.#db.resetReadTxn()
+    const { number } = this.#required(topic, partition)
     return this.#end({ number }, partition).offset
   }
 
   async startOffset(topic: string, partition: number): Promise<number> {
-    const { number } = this.#required(topic, partition)
     this.#db.resetReadTxn()
+    const { number } = this.#required(topic, partition)
     const start = recordKey(number, partition, 0)
     const end = Buffer.concat([start.subarray(0, 9), Buffer.alloc(8, 0xff)])
     for (const key of this.#db.getKeys({ start, end, limit: 1 })) return Number(key.readBigUInt64BE(9))
@@ -190,15 +188,7 @@ class LmdbLog implements Log {
     return { offset: reader.varint(), appendTime: reader.f64() }
   }
 
-  #find(name: string): Topic | null {
-    const known = this.#topics.get(name)
-    if (known !== undefined) return known
-    this.#db.resetReadTxn()
-    const topic = this.#readTopic(name)
-    if (topic !== null) this.#topics.set(name, topic)
-    return topic
-  }
-
+  /** Never remembered: another process may have deleted the topic and made it again under another number. */
   #readTopic(name: string): Topic | null {
     const bytes = this.#db.getBinary(Buffer.from(`t${name}`))
     if (bytes === undefined) return null
@@ -207,7 +197,7 @@ class LmdbLog implements Log {
   }
 
   #required(name: string, partition: number): Topic {
-    const topic = this.#find(name)
+    const topic = this.#readTopic(name)
     if (topic === null || partition < 0 || partition >= topic.partitions) {
       throw failStore(
         'TM_LOG_TOPIC_UNKNOWN',

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { link, mkdir, open, readdir, readFile, rm, stat } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
+import { dirname, join, relative, sep } from 'node:path'
 import { failStore } from '../../errors.ts'
 import type { ObjectInfo, ObjectStore } from '../object-store.ts'
 
@@ -21,6 +21,7 @@ class FileObjectStore implements ObjectStore {
   }
 
   async create(name: string, bytes: Uint8Array): Promise<boolean> {
+    this.#pathOf(name)
     const temporary = await this.temporaryPath('.part')
     const file = await open(temporary, 'wx')
     try {
@@ -34,15 +35,12 @@ class FileObjectStore implements ObjectStore {
 
   async createFromFile(name: string, path: string): Promise<boolean> {
     const target = this.#pathOf(name)
-    await mkdir(dirname(target), { recursive: true })
     try {
+      await this.#makeFolder(dirname(target))
       await syncPath(path)
-      await link(path, target)
+      if (!(await linkOnce(path, target))) return false
       await syncPath(dirname(target))
       return true
-    } catch (error) {
-      if (hasCode(error, 'EEXIST')) return false
-      throw error
     } finally {
       await rm(path, { force: true })
     }
@@ -52,27 +50,23 @@ class FileObjectStore implements ObjectStore {
     try {
       return await readFile(this.#pathOf(name))
     } catch (error) {
-      if (hasCode(error, 'ENOENT')) return null
+      if (isAbsent(error) || hasCode(error, 'EISDIR')) return null
       throw error
     }
   }
 
   async localPath(name: string): Promise<string> {
     const path = this.#pathOf(name)
-    try {
-      await stat(path)
-      return path
-    } catch (error) {
-      throw failStore(
-        'TM_OBJECT_MISSING',
-        `object ${name} is not in ${this.#root}: restore it from a backup, or rebuild the archive`,
-        { cause: error },
-      )
-    }
+    if ((await sizeOf(path)) !== null) return path
+    throw failStore(
+      'TM_OBJECT_MISSING',
+      `object ${name} is not in ${this.#root}: restore it from a backup, or rebuild the archive`,
+    )
   }
 
   async list(prefix: string): Promise<ObjectInfo[]> {
     const folder = prefix.includes('/') ? prefix.slice(0, prefix.lastIndexOf('/')) : ''
+    if (folder !== '') this.#pathOf(folder)
     const found: ObjectInfo[] = []
     await this.#walk(folder, found)
     return found.filter(({ name }) => name.startsWith(prefix)).sort((a, b) => (a.name < b.name ? -1 : 1))
@@ -93,14 +87,30 @@ class FileObjectStore implements ObjectStore {
     try {
       entries = await readdir(join(this.#root, folder), { withFileTypes: true })
     } catch (error) {
-      if (hasCode(error, 'ENOENT')) return
+      if (isAbsent(error)) return
       throw error
     }
     for (const entry of entries) {
       const name = folder === '' ? entry.name : `${folder}/${entry.name}`
       if (name === TEMPORARY) continue
       if (entry.isDirectory()) await this.#walk(name, found)
-      else found.push({ name, sizeBytes: (await stat(join(this.#root, name))).size })
+      else {
+        const sizeBytes = await sizeOf(join(this.#root, name))
+        if (sizeBytes !== null) found.push({ name, sizeBytes })
+      }
+    }
+  }
+
+  /** Makes a folder and every missing one above it, durably: a folder's entry lives in its parent. */
+  async #makeFolder(folder: string): Promise<void> {
+    if ((await mkdir(folder, { recursive: true })) === undefined) return
+    for (
+      let above = this.#root, rest = relative(this.#root, folder).split(sep);
+      rest.length > 0;
+      rest = rest.slice(1)
+    ) {
+      await syncPath(above)
+      above = join(above, rest[0])
     }
   }
 
@@ -118,6 +128,17 @@ class FileObjectStore implements ObjectStore {
   }
 }
 
+/** False where the target is there already. */
+async function linkOnce(path: string, target: string): Promise<boolean> {
+  try {
+    await link(path, target)
+    return true
+  } catch (error) {
+    if (hasCode(error, 'EEXIST')) return false
+    throw error
+  }
+}
+
 async function syncPath(path: string): Promise<void> {
   const handle = await open(path, 'r')
   try {
@@ -125,6 +146,21 @@ async function syncPath(path: string): Promise<void> {
   } finally {
     await handle.close()
   }
+}
+
+/** Bytes of a file, or null where there is none (it may have been deleted a moment ago). */
+async function sizeOf(path: string): Promise<number | null> {
+  try {
+    const found = await stat(path)
+    return found.isFile() ? found.size : null
+  } catch (error) {
+    if (isAbsent(error)) return null
+    throw error
+  }
+}
+
+function isAbsent(error: unknown): boolean {
+  return hasCode(error, 'ENOENT') || hasCode(error, 'ENOTDIR')
 }
 
 function hasCode(error: unknown, code: string): boolean {

@@ -109,7 +109,7 @@ class LmdbOnlineStore implements OnlineStore {
   async *scan(bucket: BucketId, view: string): AsyncIterable<{ key: Uint8Array; state: Uint8Array }> {
     this.#db.resetReadTxn()
     const prefix = stateKey(bucket, view, new Uint8Array(0))
-    const end = Buffer.concat([prefix, Buffer.alloc(8, 0xff)])
+    const end = prefixEnd(prefix)
     for (const { key, value } of this.#db.getRange({ start: prefix, end })) {
       yield { key: key.subarray(prefix.length).slice(), state: value.slice() }
     }
@@ -132,14 +132,14 @@ class LmdbOnlineStore implements OnlineStore {
   }
 
   async dropView(keyedLog: string, view: string): Promise<void> {
-    const start = Buffer.concat([Buffer.from(`s${keyedLog}\0`)])
-    const end = Buffer.concat([start, Buffer.alloc(8, 0xff)])
+    const start = Buffer.from(`s${keyedLog}\0`)
+    const end = prefixEnd(start)
     const version = Buffer.from(view, 'hex')
-    const doomed: Buffer[] = []
-    for (const key of this.#db.getKeys({ start, end })) {
-      if (key.subarray(start.length + 2, start.length + 2 + version.length).equals(version)) doomed.push(key)
-    }
     this.#db.transactionSync(() => {
+      const doomed: Buffer[] = []
+      for (const key of this.#db.getKeys({ start, end })) {
+        if (key.subarray(start.length + 2, start.length + 2 + version.length).equals(version)) doomed.push(key)
+      }
       for (const key of doomed) this.#db.removeSync(key)
     })
     await this.#db.flushed
@@ -195,6 +195,15 @@ function stateKey({ keyedLog, bucket }: BucketId, view: string, key: Uint8Array)
     )
   }
   return at
+}
+
+/** The least key that is greater than every key with this prefix (no prefix ends in 0xff alone: it begins with a letter). */
+function prefixEnd(prefix: Buffer): Buffer {
+  let last = prefix.length - 1
+  while (prefix[last] === 0xff) last--
+  const end = Buffer.from(prefix.subarray(0, last + 1))
+  end[last]++
+  return end
 }
 
 function asBuffer(bytes: Uint8Array): Buffer {

@@ -1,0 +1,166 @@
+import type { FieldType } from '../../features/plan/field-type.ts'
+import { failStore } from '../errors.ts'
+import { sqlName, sqlText } from './tables.ts'
+import type { FileColumn } from './tables.ts'
+
+export type FileFormat = 'csv' | 'json' | 'parquet'
+
+/** A file as SQL. CSV cells are VARCHAR and JSON values are JSON, so that no guess about a column's type loses anything. */
+export interface TypedSource {
+  readonly format: FileFormat
+  readonly sql: string
+}
+
+/** The table function that reads a file by its extension, column types found by looking at the values. */
+export function fileSource(path: string): string {
+  switch (formatOf(path)) {
+    case 'parquet':
+      return `read_parquet(${sqlText(path)})`
+    case 'csv':
+      return `read_csv(${sqlText(path)}, header = true, sample_size = -1)`
+    case 'json':
+      return `read_json_auto(${sqlText(path)}, sample_size = -1)`
+  }
+}
+
+export function typedSource(path: string, columns: readonly FileColumn[]): TypedSource {
+  const format = formatOf(path)
+  if (format === 'parquet') return { format, sql: fileSource(path) }
+  if (format === 'csv') return { format, sql: `read_csv(${sqlText(path)}, header = true, all_varchar = true)` }
+  const types = columns.map(({ name }) => `${sqlName(name)}: 'JSON'`)
+  return { format, sql: `read_json(${sqlText(path)}, columns = {${types.join(', ')}})` }
+}
+
+export function extensionOf(path: string): string {
+  return path.slice(path.lastIndexOf('.') + 1).toLowerCase()
+}
+
+function formatOf(path: string): FileFormat {
+  switch (extensionOf(path)) {
+    case 'parquet':
+      return 'parquet'
+    case 'csv':
+      return 'csv'
+    case 'jsonl':
+    case 'ndjson':
+    case 'json':
+      return 'json'
+    default:
+      throw failStore(
+        'TM_FILE_UNREADABLE',
+        `${path}: the format follows the extension, and this one is not .parquet, .csv or .jsonl`,
+        { details: { path } },
+      )
+  }
+}
+
+/**
+ * SQL that turns a column of a file into what a collector of `type` takes: numbers and timestamps (epoch ms, floored) as DOUBLE, int64 as BIGINT. A value
+ * that cannot be turned raises an error that TRY catches. null: no value of the column's type can be turned.
+ */
+export function conversion(source: TypedSource, column: FileColumn, type: FieldType): string | null {
+  const name = sqlName(column.name)
+  if (source.format === 'csv') return fromText(name, type)
+  if (source.format === 'json') return fromJson(name, type)
+  return fromTyped(name, column.type, type)
+}
+
+const INTEGER_TEXT = String.raw`[+-]?[0-9]+(\.0*)?`
+
+/** `text` where `valid` holds, else a text that no cast to a number, a time or a boolean takes. */
+function guarded(text: string, valid: string): string {
+  return `CASE WHEN ${valid} THEN ${text} WHEN ${text} IS NOT NULL THEN '? ' || ${text} END`
+}
+
+function integerText(text: string): string {
+  return `regexp_replace(${guarded(text, `regexp_full_match(${text}, '${INTEGER_TEXT}')`)}, '\\.0*$', '')`
+}
+
+function fromText(text: string, type: FieldType): string | null {
+  switch (type.kind) {
+    case 'timestamp':
+      return `CASE WHEN regexp_full_match(${text}, '[+-]?[0-9]+') THEN CAST(${text} AS BIGINT)::DOUBLE ELSE ${milliseconds(`CAST(${text} AS TIMESTAMPTZ)`)} END`
+    case 'int32':
+      return `CAST(${integerText(text)} AS INTEGER)::DOUBLE`
+    case 'int64':
+      return `CAST(${integerText(text)} AS BIGINT)`
+    case 'float32':
+      return `CAST(${text} AS FLOAT)::DOUBLE`
+    case 'float64':
+      return `CAST(${text} AS DOUBLE)`
+    case 'string':
+    case 'enum':
+      return text
+    case 'bool':
+      return `CAST(${text} AS BOOLEAN)`
+    case 'bytes':
+      return `from_base64(${text})`
+    case 'vector':
+      return `CAST(${text} AS FLOAT[])`
+  }
+}
+
+function fromJson(name: string, type: FieldType): string | null {
+  const text = `(${name} ->> '$')`
+  const isOf = (...types: string[]): string => `json_type(${name}) IN (${types.map(sqlText).join(', ')})`
+  const number = isOf('BIGINT', 'UBIGINT', 'HUGEINT', 'DOUBLE')
+  switch (type.kind) {
+    case 'int32':
+    case 'int64':
+    case 'float32':
+    case 'float64':
+      return fromText(`(${guarded(text, number)})`, type)
+    case 'timestamp':
+      return fromText(text, type)
+    case 'bool':
+      return fromText(`(${guarded(text, isOf('BOOLEAN'))})`, type)
+    case 'string':
+    case 'enum':
+      // Only a cast can fail inside TRY: the one to BOOLEAN always does here.
+      return `CASE WHEN ${isOf('VARCHAR')} THEN ${text} WHEN ${text} IS NOT NULL THEN CAST(CAST('? ' || ${text} AS BOOLEAN) AS VARCHAR) END`
+    case 'bytes':
+      return fromText(text, type)
+    case 'vector':
+      return `CAST(${name} AS FLOAT[])`
+  }
+}
+
+function fromTyped(name: string, from: string, type: FieldType): string | null {
+  const whole = `CAST(CASE WHEN ${name} = trunc(${name}) THEN ${name}::VARCHAR WHEN ${name} IS NOT NULL THEN '?' END AS DOUBLE)`
+  switch (type.kind) {
+    case 'timestamp':
+      if (/^(TIMESTAMP|DATE)/.test(from)) return milliseconds(name)
+      if (from === 'VARCHAR') return fromText(name, type)
+      return isInteger(from) ? `CAST(${name} AS BIGINT)::DOUBLE` : null
+    case 'int32':
+      if (isInteger(from)) return `CAST(${name} AS INTEGER)::DOUBLE`
+      return isFloat(from) ? `CAST(${whole} AS INTEGER)::DOUBLE` : null
+    case 'int64':
+      return isInteger(from) ? `CAST(${name} AS BIGINT)` : null
+    case 'float32':
+      return isInteger(from) || isFloat(from) ? `CAST(${name} AS FLOAT)::DOUBLE` : null
+    case 'float64':
+      return isInteger(from) || isFloat(from) ? `CAST(${name} AS DOUBLE)` : null
+    case 'string':
+    case 'enum':
+      return from === 'VARCHAR' || from === 'UUID' || from.startsWith('ENUM') ? `CAST(${name} AS VARCHAR)` : null
+    case 'bool':
+      return from === 'BOOLEAN' ? name : null
+    case 'bytes':
+      return from === 'BLOB' ? name : null
+    case 'vector':
+      return from.includes('[') ? `CAST(${name} AS FLOAT[])` : null
+  }
+}
+
+function milliseconds(time: string): string {
+  return `floor(epoch_us(CAST(${time} AS TIMESTAMP)) / 1000)`
+}
+
+function isInteger(type: string): boolean {
+  return /^U?(TINYINT|SMALLINT|INTEGER|BIGINT|HUGEINT)$/.test(type)
+}
+
+function isFloat(type: string): boolean {
+  return /^(FLOAT|DOUBLE|DECIMAL)/.test(type)
+}

@@ -1,0 +1,167 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { TestContext } from 'node:test'
+import type { Log } from '../../stores/log/log.ts'
+import { hasErrorCode } from '../support/folders.ts'
+
+export interface LogFixture {
+  /** A handle on the same store; every call gives a new one, as another process would have. Closed by the fixture. */
+  readonly open: () => Promise<Log>
+  /** Sets what the store's clock says, where the test owns it. */
+  readonly setNow: (epochMs: number) => void
+}
+
+const bytes = (...values: number[]): Uint8Array => Uint8Array.from(values)
+
+/** What every log adapter must do. */
+export function logContract(name: string, fixture: (context: TestContext) => Promise<LogFixture>): void {
+  const check = (title: string, body: (log: Log, fixture: LogFixture) => Promise<void>): void => {
+    test(`${name}: ${title}`, async (context) => {
+      const store = await fixture(context)
+      await body(await store.open(), store)
+    })
+  }
+
+  check('a topic is created once; other options are refused; its identity outlives handles', async (log, { open }) => {
+    const made = await log.createTopic('payments', { partitions: 4 })
+    assert.match(made.incarnation, /^[0-9A-Za-z_-]{1,64}$/)
+    assert.deepEqual(await log.createTopic('payments', { partitions: 4 }), made)
+    await assert.rejects(log.createTopic('payments', { partitions: 2 }), hasErrorCode('TM_LOG_TOPIC_MISMATCH'))
+    const other = await open()
+    assert.deepEqual(await other.topic('payments'), made)
+    assert.deepEqual(await other.listTopics(), [made])
+    assert.equal(await other.topic('nothing'), null)
+  })
+
+  check('records come back in append order, byte for byte, by offset', async (log) => {
+    await log.createTopic('a', { partitions: 2 })
+    const first = await log.append('a', 1, [bytes(1), bytes(), bytes(0, 255)])
+    const second = await log.append('a', 1, [bytes(4)])
+    assert.ok(second.baseOffset > first.baseOffset + 2 && second.appendTime >= first.appendTime)
+    const records = await log.read('a', 1, 0, 1 << 20)
+    assert.deepEqual(
+      records.map(({ value }) => [...value]),
+      [[1], [], [0, 255], [4]],
+    )
+    assert.equal(records[3].offset, second.baseOffset)
+    assert.equal(records[3].appendTime, second.appendTime)
+    assert.equal(await log.endOffset('a', 1), second.baseOffset + 1)
+    assert.equal(await log.startOffset('a', 1), first.baseOffset)
+    assert.deepEqual(await log.read('a', 0, 0, 1 << 20), [])
+    assert.deepEqual(await log.read('a', 1, second.baseOffset + 1, 1 << 20), [])
+  })
+
+  check('a read gives at least one record and stops near maxBytes', async (log) => {
+    await log.createTopic('a', { partitions: 1 })
+    await log.append('a', 0, [new Uint8Array(1000), new Uint8Array(1000), new Uint8Array(1000)])
+    assert.equal((await log.read('a', 0, 0, 1)).length, 1)
+    assert.equal((await log.read('a', 0, 0, 1 << 20)).length, 3)
+    assert.ok((await log.read('a', 0, 0, 1500)).length < 3)
+  })
+
+  check('a value belongs to the caller: later reads and appends do not change it', async (log) => {
+    await log.createTopic('a', { partitions: 1 })
+    const sent = bytes(1, 2, 3)
+    await log.append('a', 0, [sent, bytes(9, 9, 9)])
+    sent.fill(7)
+    const [held] = await log.read('a', 0, 0, 1)
+    for (let i = 0; i < 50; i++) await log.append('a', 0, [new Uint8Array(3).fill(i)])
+    await log.read('a', 0, 1, 1 << 20)
+    assert.deepEqual([...held.value], [1, 2, 3])
+  })
+
+  check('append times never go back, even when the clock does', async (log, { setNow }) => {
+    await log.createTopic('a', { partitions: 2 })
+    setNow(5000)
+    assert.equal((await log.append('a', 0, [bytes(1)])).appendTime, 5000)
+    setNow(4000)
+    assert.equal((await log.append('a', 0, [bytes(2)])).appendTime, 5000)
+    assert.equal((await log.append('a', 1, [bytes(3)])).appendTime, 4000)
+    assert.equal(log.now(), 4000)
+  })
+
+  check('an unknown topic or partition is refused by every call', async (log) => {
+    await log.createTopic('a', { partitions: 1 })
+    for (const [topic, partition] of [
+      ['b', 0],
+      ['a', 1],
+      ['a', -1],
+    ] as const) {
+      await assert.rejects(log.append(topic, partition, [bytes(1)]), hasErrorCode('TM_LOG_TOPIC_UNKNOWN'))
+      await assert.rejects(log.read(topic, partition, 0, 1), hasErrorCode('TM_LOG_TOPIC_UNKNOWN'))
+      await assert.rejects(log.endOffset(topic, partition), hasErrorCode('TM_LOG_TOPIC_UNKNOWN'))
+    }
+  })
+
+  check('a topic made again is another one, for handles that knew the old one too', async (log, { open }) => {
+    const other = await open()
+    const old = await log.createTopic('a', { partitions: 1 })
+    await other.append('a', 0, [bytes(1), bytes(2)])
+    await log.deleteTopic('a')
+    await log.deleteTopic('a')
+    assert.equal(await other.topic('a'), null)
+    await assert.rejects(other.append('a', 0, [bytes(3)]), hasErrorCode('TM_LOG_TOPIC_UNKNOWN'))
+    const made = await log.createTopic('a', { partitions: 1 })
+    assert.notEqual(made.incarnation, old.incarnation)
+    assert.equal(await other.endOffset('a', 0), 0)
+    await other.append('a', 0, [bytes(4)])
+    assert.deepEqual(
+      (await log.read('a', 0, 0, 1 << 20)).map(({ value }) => [...value]),
+      [[4]],
+    )
+  })
+
+  check('appends through several handles at once stay contiguous per call and lose nothing', async (log, { open }) => {
+    await log.createTopic('a', { partitions: 1 })
+    const handles = [log, await open(), await open()]
+    const calls = handles.flatMap((handle, h) =>
+      Array.from({ length: 30 }, (_, c) => handle.append('a', 0, [bytes(h, c, 0), bytes(h, c, 1), bytes(h, c, 2)])),
+    )
+    const results = await Promise.all(calls)
+    const records = await log.read('a', 0, 0, 1 << 20)
+    assert.equal(records.length, handles.length * 30 * 3)
+    const at = new Map(records.map((record) => [record.offset, record.value]))
+    results.forEach(({ baseOffset }, call) => {
+      const expected = [Math.floor(call / 30), call % 30]
+      for (let i = 0; i < 3; i++) assert.deepEqual([...(at.get(baseOffset + i) ?? [])], [...expected, i])
+    })
+  })
+
+  check('appendAll appends to several partitions, results in order', async (log) => {
+    await log.createTopic('a', { partitions: 2 })
+    await log.createTopic('b', { partitions: 1 })
+    await log.append('b', 0, [bytes(0)])
+    const results = await log.appendAll([
+      { topic: 'b', partition: 0, values: [bytes(1)] },
+      { topic: 'a', partition: 1, values: [bytes(2), bytes(3)] },
+      { topic: 'b', partition: 0, values: [bytes(4)] },
+    ])
+    assert.deepEqual(
+      results.map(({ baseOffset }) => baseOffset),
+      [1, 0, 2],
+    )
+    assert.equal(await log.endOffset('a', 1), 2)
+  })
+
+  check('waiting ends with an append by another handle, an abort or the timeout', async (log, { open }) => {
+    await log.createTopic('a', { partitions: 1 })
+    const other = await open()
+    const woken = log.waitForAppend('a', 0, 0, 60_000)
+    await other.append('a', 0, [bytes(1)])
+    await woken
+    await log.waitForAppend('a', 0, 0, 60_000)
+    await log.waitForAppend('a', 0, 1, 5)
+    const abort = new AbortController()
+    const aborted = log.waitForAppend('a', 0, 1, 60_000, abort.signal)
+    abort.abort()
+    await aborted
+  })
+
+  check('closing twice is harmless and the records are there after reopening', async (log, { open }) => {
+    await log.createTopic('a', { partitions: 1 })
+    await log.append('a', 0, [bytes(1)])
+    await log.close()
+    await log.close()
+    assert.equal((await (await open()).read('a', 0, 0, 1)).length, 1)
+  })
+}

@@ -1,0 +1,189 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { TestContext } from 'node:test'
+import type { BucketFlush, OnlineStore } from '../../stores/online/online-store.ts'
+import { hasErrorCode } from '../support/folders.ts'
+
+export interface OnlineFixture {
+  /** A handle on the same store; every call gives a new one, as another process would have. Closed by the fixture. */
+  readonly open: () => Promise<OnlineStore>
+  readonly setNow: (epochMs: number) => void
+}
+
+const bytes = (...values: number[]): Uint8Array => Uint8Array.from(values)
+const VIEW = 'ab'.repeat(32)
+const OTHER_VIEW = 'cd'.repeat(32)
+const OWNER = { incarnation: 'one', views: 'v1' }
+const LOG = 'payments.card'
+
+function flushOf(change: Partial<BucketFlush> = {}): BucketFlush {
+  return {
+    keyedLog: LOG,
+    bucket: 3,
+    epoch: 1,
+    views: 'v1',
+    expectedOffset: 0,
+    nextOffset: 5,
+    origins: bytes(9, 8),
+    writes: [],
+    ...change,
+  }
+}
+
+const put = (key: Uint8Array, state: Uint8Array | null, view = VIEW) => ({ view, key, state })
+
+async function stateOf(store: OnlineStore, key: Uint8Array, view = VIEW, bucket = 3): Promise<number[] | null> {
+  const [{ states }] = await store.read([{ keyedLog: LOG, bucket, keys: [{ view, key }] }])
+  return states[0] === null ? null : [...states[0]]
+}
+
+/** What every online store adapter must do. */
+export function onlineContract(name: string, fixture: (context: TestContext) => Promise<OnlineFixture>): void {
+  const check = (title: string, body: (store: OnlineStore, fixture: OnlineFixture) => Promise<void>): void => {
+    test(`${name}: ${title}`, async (context) => {
+      const online = await fixture(context)
+      await body(await online.open(), online)
+    })
+  }
+
+  check('claiming makes markers at offset 0 and bumps the epoch each time', async (store) => {
+    assert.deepEqual(await store.markers(LOG, [3, 255]), [null, null])
+    const [made, last] = await store.claim(LOG, [3, 255], OWNER)
+    assert.deepEqual(
+      { ...made, origins: [...made.origins] },
+      { ...OWNER, epoch: 1, nextOffset: 0, origins: [], flushTime: 0 },
+    )
+    assert.equal(last.epoch, 1)
+    assert.equal((await store.claim(LOG, [3], OWNER))[0].epoch, 2)
+    assert.deepEqual(
+      (await store.markers(LOG, [255, 3, 4])).map((marker) => marker?.epoch ?? null),
+      [1, 2, null],
+    )
+  })
+
+  check('a claim for another incarnation halts and claims nothing', async (store) => {
+    await store.claim(LOG, [4], OWNER)
+    const other = { incarnation: 'two', views: 'v1' }
+    await assert.rejects(store.claim(LOG, [3, 4], other), hasErrorCode('TM_ONLINE_INCARNATION'))
+    assert.deepEqual(
+      (await store.markers(LOG, [3, 4])).map((marker) => marker?.epoch ?? null),
+      [null, 1],
+    )
+  })
+
+  check(
+    'a flush writes states and marker; other handles read both from one snapshot',
+    async (store, { open, setNow }) => {
+      const reader = await open()
+      await store.claim(LOG, [3], OWNER)
+      setNow(7000)
+      const writes = [put(bytes(1), bytes(10, 11)), put(bytes(1), bytes(12), OTHER_VIEW), put(bytes(2), bytes())]
+      assert.deepEqual(await store.flush([flushOf({ writes })]), ['applied'])
+      const keys = [...writes, { view: VIEW, key: bytes(3) }]
+      const [{ marker, states }] = await reader.read([{ keyedLog: LOG, bucket: 3, keys }])
+      assert.deepEqual(
+        states.map((state) => (state === null ? null : [...state])),
+        [[10, 11], [12], [], null],
+      )
+      assert.deepEqual(marker === null ? null : { ...marker, origins: [...marker.origins] }, {
+        ...OWNER,
+        epoch: 1,
+        nextOffset: 5,
+        origins: [9, 8],
+        flushTime: 7000,
+      })
+    },
+  )
+
+  check('null deletes; an empty flush moves the marker alone', async (store) => {
+    await store.claim(LOG, [3], OWNER)
+    await store.flush([flushOf({ writes: [put(bytes(1), bytes(1))] })])
+    await store.flush([flushOf({ expectedOffset: 5, nextOffset: 6 })])
+    assert.deepEqual(await stateOf(store, bytes(1)), [1])
+    await store.flush([flushOf({ expectedOffset: 6, nextOffset: 7, writes: [put(bytes(1), null)] })])
+    assert.equal(await stateOf(store, bytes(1)), null)
+    assert.equal((await store.markers(LOG, [3]))[0]?.nextOffset, 7)
+  })
+
+  check('a flush that is fenced off changes nothing, and each bucket is decided on its own', async (store) => {
+    await store.claim(LOG, [3, 4], OWNER)
+    await store.claim(LOG, [4], OWNER)
+    const writes = [put(bytes(1), bytes(1))]
+    const outcomes = await store.flush([
+      flushOf({ bucket: 5, writes }),
+      flushOf({ bucket: 4, writes }),
+      flushOf({ views: 'v2', writes }),
+      flushOf({ expectedOffset: 1, writes }),
+      flushOf({ bucket: 4, epoch: 2, writes }),
+    ])
+    assert.deepEqual(outcomes, ['stale-epoch', 'stale-epoch', 'other-views', 'other-offset', 'applied'])
+    assert.equal(await stateOf(store, bytes(1)), null)
+    assert.deepEqual(await stateOf(store, bytes(1), VIEW, 4), [1])
+    assert.equal((await store.markers(LOG, [3]))[0]?.nextOffset, 0)
+    assert.deepEqual(await store.flush([flushOf({ writes }), flushOf({ writes })]), ['applied', 'other-offset'])
+  })
+
+  check('a key that is too long is refused before anything is written', async (store) => {
+    await store.claim(LOG, [3], OWNER)
+    const writes = [put(bytes(1), bytes(1)), put(new Uint8Array(5000), bytes(1))]
+    await assert.rejects(store.flush([flushOf({ writes })]), hasErrorCode('TM_KEY_TOO_LONG'))
+    assert.equal(await stateOf(store, bytes(1)), null)
+    const long = new Uint8Array(1500).fill(255)
+    assert.deepEqual(await store.flush([flushOf({ writes: [put(long, bytes(7))] })]), ['applied'])
+    assert.deepEqual(await stateOf(store, long), [7])
+  })
+
+  check('a scan gives one view of one bucket in key order, whatever else happens meanwhile', async (store) => {
+    await store.claim(LOG, [3, 4], OWNER)
+    const keys = [bytes(), bytes(0), bytes(1, 2), bytes(255), new Uint8Array(20).fill(255)]
+    const noise = [put(bytes(9), bytes(9), OTHER_VIEW), put(bytes(9), bytes(9), 'ff'.repeat(32))]
+    await store.flush([
+      flushOf({ writes: [...keys.toReversed().map((key) => put(key, bytes(key.length))), ...noise] }),
+      flushOf({ bucket: 4, writes: [put(bytes(5), bytes(5))] }),
+    ])
+    const found: { key: number[]; state: number[] }[] = []
+    for await (const { key, state } of store.scan({ keyedLog: LOG, bucket: 3 }, VIEW)) {
+      found.push({ key: [...key], state: [...state] })
+      await store.claim(LOG, [4], OWNER)
+      await stateOf(store, bytes(1, 2))
+    }
+    assert.deepEqual(
+      found,
+      keys.map((key) => ({ key: [...key], state: [key.length] })),
+    )
+  })
+
+  check(
+    'views are joined only at the expected epoch and offset, and older flushes are then fenced off',
+    async (store) => {
+      await store.claim(LOG, [3], OWNER)
+      const bucket = { keyedLog: LOG, bucket: 3 }
+      assert.equal(await store.changeViews(bucket, { epoch: 2, nextOffset: 0 }, 'v2'), 'stale-epoch')
+      assert.equal(await store.changeViews(bucket, { epoch: 1, nextOffset: 1 }, 'v2'), 'other-offset')
+      assert.equal(await store.changeViews({ ...bucket, bucket: 9 }, { epoch: 1, nextOffset: 0 }, 'v2'), 'stale-epoch')
+      assert.equal(await store.changeViews(bucket, { epoch: 1, nextOffset: 0 }, 'v2'), 'applied')
+      const [marker] = await store.markers(LOG, [3])
+      assert.deepEqual([marker?.views, marker?.epoch], ['v2', 2])
+      assert.deepEqual(await store.flush([flushOf()]), ['stale-epoch'])
+    },
+  )
+
+  check('dropping a view takes its states of that keyed log alone', async (store, { open }) => {
+    const other = await open()
+    const elsewhere = 'payments.card2'
+    await store.claim(LOG, [3, 255], OWNER)
+    await store.claim(elsewhere, [3], OWNER)
+    const writes = [put(bytes(1), bytes(1)), put(bytes(1), bytes(2), OTHER_VIEW)]
+    await other.markers(LOG, [3])
+    await store.flush([flushOf({ writes }), flushOf({ bucket: 255, writes }), flushOf({ keyedLog: elsewhere, writes })])
+    await other.dropView(LOG, VIEW)
+    assert.equal(await stateOf(store, bytes(1)), null)
+    assert.equal(await stateOf(store, bytes(1), VIEW, 255), null)
+    assert.deepEqual(await stateOf(store, bytes(1), OTHER_VIEW), [2])
+    const [kept] = await store.read([{ keyedLog: elsewhere, bucket: 3, keys: writes }])
+    assert.deepEqual(
+      kept.states.map((state) => state?.[0]),
+      [1, 2],
+    )
+  })
+}
