@@ -30,15 +30,16 @@ export class ArchiveRole {
 
   /** At most one file per partition. Returns how many events were archived. */
   async runOnce(): Promise<number> {
+    const settled = await this.#context.log.settledTime()
     let archived = 0
     for (const keyedLog of await this.#context.registry.keyedLogs()) {
       for (let partition = 0; partition < this.#context.partitions; partition++)
-        archived += await this.#archive(keyedLog, partition)
+        archived += await this.#archive(keyedLog, partition, settled)
     }
     return archived
   }
 
-  async #archive(keyedLog: KeyedLog, partition: number): Promise<number> {
+  async #archive(keyedLog: KeyedLog, partition: number, settled: number): Promise<number> {
     const { log, metadata } = this.#context
     const topic = await log.createTopic(keyedTopic(keyedLog.name), { partitions: this.#context.partitions })
     const key = `${keyedLog.name}/${partition}`
@@ -48,7 +49,6 @@ export class ArchiveRole {
       origins: '',
     }
     const filter = OriginFilter.decode(Buffer.from(progress.origins, 'base64'))
-    const seenAt = Math.floor(log.now())
     const batches: EventBatch[] = []
     let next = progress.nextOffset
     let events = 0
@@ -64,7 +64,7 @@ export class ArchiveRole {
         next = record.offset + 1
       }
     }
-    const completeUntil = ended ? seenAt : progress.completeUntil
+    const completeUntil = ended ? settled : progress.completeUntil
     const origins = Buffer.from(filter.encode()).toString('base64')
     let reached = { lastOffset: next - 1, origins }
     if (batches.length > 0) {

@@ -60,5 +60,10 @@ export interface Log {
   ): Promise<void>
   /** The clock that stamps appends, epoch ms (simulated where the deployment's clock is). */
   now(): number
+  /**
+   * A time, as late as possible, with everything before it settled: every append stamped earlier is readable when this resolves, and no later append,
+   * by any process and whatever its clock says, is stamped earlier. What has been read to the end after this call is complete up to it.
+   */
+  settledTime(): Promise<number>
   close(): Promise<void>
 }

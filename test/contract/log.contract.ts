@@ -80,6 +80,21 @@ export function logContract(name: string, fixture: (context: TestContext) => Pro
     assert.equal(log.now(), 4000)
   })
 
+  check(
+    'no append is stamped before the settled time, in any partition, by any handle, whatever its clock',
+    async (log, fixture) => {
+      await log.createTopic('a', { partitions: 2 })
+      fixture.setNow(5000)
+      assert.equal(await log.settledTime(), 5000)
+      fixture.setNow(4000)
+      const other = await fixture.open()
+      assert.equal((await other.append('a', 1, [bytes(1)])).appendTime, 5000)
+      assert.equal(await other.settledTime(), 5000)
+      fixture.setNow(6000)
+      assert.equal((await log.append('a', 1, [bytes(2)])).appendTime, 6000)
+    },
+  )
+
   check('an unknown topic or partition is refused by every call', async (log) => {
     await log.createTopic('a', { partitions: 1 })
     for (const [topic, partition] of [

@@ -12,8 +12,10 @@ import type { AppendResult, Log, LogRecord, TopicAppend, TopicInfo, TopicOptions
  *   't' name                                   → varint topic number, varint partitions, string incarnation
  *   'n'                                        → varint next topic number
  *   'e' u32 topic, u32 partition               → varint end offset, f64 last append time
+ *   'c'                                        → f64 settled time: no append is stamped earlier
  *   'r' u32 topic, u32 partition, u64 offset   → f64 append time, value
  */
+const SETTLED_KEY = Buffer.from('c')
 const POLL_MS_MIN = 1
 const POLL_MS_MAX = 20
 
@@ -101,15 +103,35 @@ class LmdbLog implements Log {
   }
 
   async appendAll(appends: readonly TopicAppend[]): Promise<AppendResult[]> {
-    const results = this.#db.transactionSync(() => appends.map((append) => this.#appendOne(append)))
+    const results = this.#db.transactionSync(() => {
+      const settled = this.#settled()
+      return appends.map((append) => this.#appendOne(append, settled))
+    })
     await this.#db.flushed
     return results
   }
 
-  #appendOne(append: TopicAppend): AppendResult {
+  /** Writers take turns and are stamped in their turn: inside one, no earlier append is still on its way. */
+  async settledTime(): Promise<number> {
+    const time = this.#db.transactionSync(() => {
+      const settled = Math.max(this.#settled(), Math.floor(this.now()))
+      const bytes = Buffer.alloc(8)
+      bytes.writeDoubleLE(settled)
+      this.#db.putSync(SETTLED_KEY, bytes)
+      return settled
+    })
+    await this.#db.flushed
+    return time
+  }
+
+  #settled(): number {
+    return this.#db.getBinary(SETTLED_KEY)?.readDoubleLE(0) ?? 0
+  }
+
+  #appendOne(append: TopicAppend, settled: number): AppendResult {
     const topic = this.#required(append.topic, append.partition)
     const end = this.#end(topic, append.partition)
-    const appendTime = Math.max(end.appendTime, Math.floor(this.now()))
+    const appendTime = Math.max(end.appendTime, settled, Math.floor(this.now()))
     append.values.forEach((value, i) => {
       const record = Buffer.allocUnsafe(8 + value.length)
       record.writeDoubleLE(appendTime)
