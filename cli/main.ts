@@ -1,9 +1,42 @@
 #!/usr/bin/env node
 import { Command, CommanderError } from 'commander'
 import { isTidemarkError } from '../features/errors/tidemark-error.ts'
-import { registerDataCommands } from './commands/data.ts'
-import { registerDefinitionCommands } from './commands/definitions.ts'
-import { registerRoleCommands } from './commands/roles.ts'
+import { registerApply } from './commands/apply.ts'
+import { registerArchive } from './commands/archive.ts'
+import { registerCatalog } from './commands/catalog.ts'
+import { registerDeadLetters } from './commands/dead-letters.ts'
+import { registerExport } from './commands/export.ts'
+import { registerGet } from './commands/get.ts'
+import { registerImport } from './commands/import.ts'
+import { registerInit } from './commands/init.ts'
+import { registerPlan } from './commands/plan.ts'
+import { registerProduce } from './commands/produce.ts'
+import { registerServe } from './commands/serve.ts'
+import { registerStart } from './commands/start.ts'
+import { registerStatus } from './commands/status.ts'
+import { registerStream } from './commands/stream.ts'
+import { registerVerify } from './commands/verify.ts'
+import { registerWait } from './commands/wait.ts'
+
+/** Every command, in the order of the help text; one file each under `commands/`. */
+const COMMANDS: readonly ((program: Command) => void)[] = [
+  registerInit,
+  registerPlan,
+  registerApply,
+  registerStart,
+  registerStream,
+  registerArchive,
+  registerServe,
+  registerImport,
+  registerProduce,
+  registerWait,
+  registerGet,
+  registerExport,
+  registerVerify,
+  registerStatus,
+  registerCatalog,
+  registerDeadLetters,
+]
 
 /** Exit codes: 0 ok, 1 failed, 2 usage, 3 (`plan --check`) a service would change. */
 async function main(): Promise<void> {
@@ -13,9 +46,7 @@ async function main(): Promise<void> {
     .exitOverride()
     .showHelpAfterError()
   program.option('--project <dir>', 'project folder', '.').option('--json', 'machine-readable output')
-  registerDefinitionCommands(program)
-  registerDataCommands(program)
-  registerRoleCommands(program)
+  for (const register of COMMANDS) register(program)
   try {
     await program.parseAsync()
   } catch (error) {

@@ -1,0 +1,18 @@
+import type { Command } from 'commander'
+import { createTopics } from '../../streams/stream-context.ts'
+import { gitState } from '../open-project.ts'
+import { describePlan } from './describe-plan.ts'
+import { print, withProject } from './with-project.ts'
+
+export function registerApply(program: Command): void {
+  program
+    .command('apply')
+    .description('register the definitions of the project')
+    .action(async (_options: unknown, command: Command) => {
+      await withProject(command, async (project, json) => {
+        const report = await project.registry.apply(project.directory, project.now(), gitState(project.directory))
+        await createTopics(project)
+        print(json, report, describePlan(report, 'did'))
+      })
+    })
+}

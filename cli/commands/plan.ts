@@ -1,0 +1,18 @@
+import type { Command } from 'commander'
+import { describePlan } from './describe-plan.ts'
+import { print, withProject } from './with-project.ts'
+
+export function registerPlan(program: Command): void {
+  program
+    .command('plan')
+    .description('what apply would change, and who depends on it')
+    .option('--check', 'exit 3 if a service would change')
+    .action(async (options: { check?: boolean }, command: Command) => {
+      await withProject(command, async (project, json) => {
+        const report = await project.registry.plan(project.directory)
+        print(json, report, describePlan(report, 'would'))
+        if (options.check === true && report.changes.some(({ kind, from }) => kind === 'service' && from !== null))
+          process.exitCode = 3
+      })
+    })
+}
