@@ -10,7 +10,8 @@ import type { Registry } from '../registry/registry.ts'
 import type { Log } from '../stores/log/log.ts'
 import type { MetadataStore } from '../stores/metadata/metadata-store.ts'
 import type { ObjectStore } from '../stores/objects/object-store.ts'
-import { ARCHIVE_FIELDS, archiveFolder } from '../stores/tables/archive-layout.ts'
+import { archiveFiles } from '../stores/tables/archive-files.ts'
+import { ARCHIVE_FIELDS } from '../stores/tables/archive-layout.ts'
 import { sqlName, sqlText } from '../stores/tables/tables.ts'
 import type { Tables } from '../stores/tables/tables.ts'
 
@@ -78,7 +79,8 @@ async function loadPartition(
   const { source, entity } = view.plan
   const name = `${source.name}.${entity.name}`
   const topic = await context.log.topic(`keyed.${name}`)
-  const files = topic === null ? [] : await context.objects.list(archiveFolder(name, topic.incarnation, partition))
+  const place = { keyedLog: name, incarnation: topic?.incarnation ?? '', partition }
+  const files = topic === null ? [] : await archiveFiles(context, place)
   if (files.length === 0)
     return toBatch({ rows: 0, columns: [...source.fields, ...ARCHIVE_FIELDS].map(emptyColumn) }, visibility)
   const paths = await Promise.all(files.map((file) => context.objects.localPath(file.name)))

@@ -39,6 +39,11 @@ export const STORE_ERRORS = {
     status: 422,
     meaning: 'An object name has characters other than letters, digits and . _ = - / between segments.',
   },
+  TM_ARCHIVE_DAMAGED: {
+    disposition: 'halt',
+    status: 500,
+    meaning: 'An archive file cannot be read as one. Restore it from a backup.',
+  },
   TM_DATA_NEWER: {
     disposition: 'halt',
     status: 500,

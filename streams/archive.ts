@@ -1,10 +1,8 @@
-import type { FieldPlan } from '../features/plan/field-type.ts'
-import type { Column } from '../features/values/column.ts'
-import type { EventBatch } from '../features/values/event-batch.ts'
 import type { KeyedLog } from '../registry/registry.ts'
-import { ARCHIVE_FIELDS, archiveFolder } from '../stores/tables/archive-layout.ts'
+import { archiveFileName, archiveFiles } from '../stores/tables/archive-files.ts'
+import type { PartitionPlace } from '../stores/tables/archive-files.ts'
 import type { ArchiveProgress } from '../stores/tables/archive-layout.ts'
-import { sqlName, sqlText } from '../stores/tables/tables.ts'
+import { ArchiveWriter } from './archive-writer.ts'
 import { readKeyedRecord } from './keyed-reader.ts'
 import { OriginFilter } from './origin-filter.ts'
 import { keyedTopic } from './stream-context.ts'
@@ -12,17 +10,17 @@ import type { StreamContext } from './stream-context.ts'
 
 const FETCH_BYTES = 4 << 20
 const FILE_EVENTS_MAX = 1_000_000
-
-/** What a file's footer says under `tidemark`. */
-interface ArchiveFooter {
-  readonly lastOffset: number
-  /** Base64 of the origin high-waters after its last event. */
-  readonly origins: string
-}
+/** Of events in memory, before encoding. */
+const FILE_BYTES_MAX = 64 << 20
+/** How often the time up to which the archive is complete is stored when nothing else moves. */
+const COMPLETE_EVERY_MS = 1000
+const NOTHING: ArchiveProgress = { nextOffset: 0, nextFileOffset: 0, completeUntil: 0, origins: '' }
 
 /** Keyed logs → Parquet files with names that follow from their first offset. */
 export class ArchiveRole {
   readonly #context: StreamContext
+  /** Partitions whose progress was compared with the files since this process began. */
+  readonly #compared = new Set<string>()
 
   constructor(context: StreamContext) {
     this.#context = context
@@ -43,82 +41,67 @@ export class ArchiveRole {
     const { log, metadata } = this.#context
     const topic = await log.createTopic(keyedTopic(keyedLog.name), { partitions: this.#context.partitions })
     const key = `${keyedLog.name}/${partition}`
-    const progress = (await metadata.readProgress<ArchiveProgress>('archive', key)) ?? {
-      nextOffset: 0,
-      completeUntil: 0,
-      origins: '',
+    const held = (await metadata.readProgress<ArchiveProgress>('archive', key)) ?? NOTHING
+    if (held.nextOffset === (await log.endOffset(topic.name, partition))) {
+      if (settled - held.completeUntil >= COMPLETE_EVERY_MS)
+        await metadata.writeProgress('archive', key, { ...held, completeUntil: settled } satisfies ArchiveProgress)
+      return 0
     }
-    const filter = OriginFilter.decode(Buffer.from(progress.origins, 'base64'))
-    const batches: EventBatch[] = []
-    let next = progress.nextOffset
-    let events = 0
-    let ended = false
-    while (events < FILE_EVENTS_MAX) {
-      const records = await log.read(topic.name, partition, next, FETCH_BYTES)
-      ended = records.length === 0
-      if (ended) break
-      for (const record of records) {
-        const batch = readKeyedRecord(record, keyedLog.source.fields, filter, key)
-        if (batch !== null) batches.push(batch)
-        events += batch?.length ?? 0
-        next = record.offset + 1
-      }
-    }
-    const completeUntil = ended ? settled : progress.completeUntil
-    const origins = Buffer.from(filter.encode()).toString('base64')
-    let reached = { lastOffset: next - 1, origins }
-    if (batches.length > 0) {
-      const name = `${archiveFolder(keyedLog.name, topic.incarnation, partition)}${String(progress.nextOffset).padStart(16, '0')}.parquet`
-      reached = await this.#commit(keyedLog, name, batches, reached)
-    }
-    const nextOffset = reached.lastOffset + 1
-    if (nextOffset !== progress.nextOffset || completeUntil - progress.completeUntil >= 1000) {
-      const complete = nextOffset === next ? completeUntil : progress.completeUntil
-      await metadata.writeProgress('archive', key, {
-        nextOffset,
-        completeUntil: complete,
-        origins: reached.origins,
-      } satisfies ArchiveProgress)
-    }
+    const place = { keyedLog: keyedLog.name, incarnation: topic.incarnation, partition }
+    const { progress, events } = await this.#writeFile(keyedLog, place, await this.#committed(place, held), settled)
+    await metadata.writeProgress('archive', key, progress)
     return events
   }
 
-  /** Create-only. A file that is there already was committed before a crash, or by another worker: this one is discarded and that one's footer counts. */
-  async #commit(
-    keyedLog: KeyedLog,
-    name: string,
-    batches: readonly EventBatch[],
-    footer: ArchiveFooter,
-  ): Promise<ArchiveFooter> {
-    const { objects, tables } = this.#context
-    const fields = [...keyedLog.source.fields, ...ARCHIVE_FIELDS]
-    const table = `archive_${keyedLog.name}`
-    await tables.createTable(table, fields)
-    for (const batch of batches)
-      await tables.appendColumns(table, fields, { rows: batch.length, columns: archiveColumns(batch) })
-    const path = await objects.temporaryPath('.parquet')
-    await tables.execute(
-      `COPY (SELECT * FROM ${sqlName(table)} ORDER BY "__offset", "__index") TO ${sqlText(path)} (FORMAT parquet, COMPRESSION zstd, KV_METADATA {tidemark: ${sqlText(JSON.stringify(footer))}})`,
-    )
-    await tables.dropTable(table)
-    if (await objects.createFromFile(name, path)) return footer
-    const held = await tables.readParquetMetadata(await objects.localPath(name))
-    return JSON.parse(held.tidemark) as ArchiveFooter
+  /** Progress as the files have it: a crash may have come between a file's commit and the progress written after it. */
+  async #committed(place: PartitionPlace, held: ArchiveProgress): Promise<ArchiveProgress> {
+    const key = archiveFileName(place, 0, 0)
+    if (this.#compared.has(key)) return held
+    const last = (await archiveFiles(this.#context, place)).at(-1)
+    this.#compared.add(key)
+    if (last === undefined || last.lastOffset < held.nextOffset) return held
+    const nextOffset = last.lastOffset + 1
+    return { nextOffset, nextFileOffset: nextOffset, completeUntil: held.completeUntil, origins: last.origins }
   }
-}
 
-function archiveColumns(batch: EventBatch): Column[] {
-  const number = (values: Float64Array, field: FieldPlan): Column => ({
-    storage: 'number',
-    type: field.type,
-    values,
-    nulls: null,
-  })
-  return [
-    ...batch.columns,
-    number(batch.eventTime, ARCHIVE_FIELDS[0]),
-    number(batch.arrival, ARCHIVE_FIELDS[1]),
-    number(batch.offset, ARCHIVE_FIELDS[2]),
-    number(Float64Array.from(batch.index), ARCHIVE_FIELDS[3]),
-  ]
+  /** `settled` was read before the log is: where its end is reached, everything appended earlier than that time is archived. */
+  async #writeFile(
+    keyedLog: KeyedLog,
+    place: PartitionPlace,
+    from: ArchiveProgress,
+    settled: number,
+  ): Promise<{ progress: ArchiveProgress; events: number }> {
+    const { log } = this.#context
+    const writer = new ArchiveWriter(this.#context, keyedLog)
+    const filter = OriginFilter.decode(Buffer.from(from.origins, 'base64'))
+    let next = from.nextOffset
+    let ended = false
+    try {
+      while (writer.events < FILE_EVENTS_MAX && writer.bytes < FILE_BYTES_MAX) {
+        const records = await log.read(keyedTopic(keyedLog.name), place.partition, next, FETCH_BYTES)
+        ended = records.length === 0
+        if (ended) break
+        for (const record of records) {
+          const where = `${keyedLog.name}/${place.partition}`
+          const batch = readKeyedRecord(record, keyedLog.source.fields, filter, where)
+          if (batch !== null) await writer.add(batch)
+          next = record.offset + 1
+        }
+      }
+      const completeUntil = ended ? settled : from.completeUntil
+      const origins = Buffer.from(filter.encode()).toString('base64')
+      const { events } = writer
+      if (events === 0) return { progress: { ...from, nextOffset: next, completeUntil, origins }, events }
+      const name = archiveFileName(place, 0, from.nextFileOffset)
+      const { lastOffset, ...footer } = await writer.commit(name, { lastOffset: next - 1, events, origins })
+      const nextOffset = lastOffset + 1
+      const complete = nextOffset === next ? completeUntil : from.completeUntil
+      return {
+        progress: { nextOffset, nextFileOffset: nextOffset, completeUntil: complete, origins: footer.origins },
+        events: footer.events,
+      }
+    } finally {
+      await writer.discard()
+    }
+  }
 }

@@ -10,7 +10,7 @@ export const ARCHIVE_FIELDS: readonly FieldPlan[] = [
   { ...TIME, name: '__index', type: { kind: 'int32' } },
 ]
 
-/** Folder of a keyed partition's archive files; each is named by its first offset. */
+/** Folder of a keyed partition's archive files (see `archive-files.ts`). */
 export function archiveFolder(keyedLog: string, incarnation: string, partition: number): string {
   return `archive/${keyedLog}/${incarnation}/p${partition}/`
 }
@@ -18,6 +18,8 @@ export function archiveFolder(keyedLog: string, incarnation: string, partition: 
 /** Progress scope `archive`, key `<keyed log>/<partition>`. */
 export interface ArchiveProgress {
   readonly nextOffset: number
+  /** Where the next file begins: the end of the last one, behind `nextOffset` where records after it held nothing new. */
+  readonly nextFileOffset: number
   /** Log time up to which the archive is known to hold everything that had been appended. */
   readonly completeUntil: number
   /** Base64 of the origin high-waters. */

@@ -49,3 +49,9 @@ export function sqlText(text: string): string {
 export function sqlName(name: string): string {
   return `"${name.replaceAll('"', '""')}"`
 }
+
+/** `{'key': 'text', …}`. */
+export function sqlStruct(entries: Readonly<Record<string, string>>): string {
+  const parts = Object.entries(entries).map(([key, text]) => `${sqlText(key)}: ${sqlText(text)}`)
+  return `{${parts.join(', ')}}`
+}
