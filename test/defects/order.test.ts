@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { valueToJson } from '../../features/values/json-values.ts'
 import { ApplyRole } from '../../streams/apply.ts'
 import { IngestRole } from '../../streams/ingest.ts'
 import { BothWays } from '../support/both-ways.ts'
@@ -41,7 +42,8 @@ test('two writers with the same timestamps, interleaved at random: online and tr
       for (let i = 0; i < 4; i++) {
         if (random.below(2) === 0) await Promise.resolve()
         await platform.produce('payments', [event(`${writer}-${round}-${i}`)])
-        if (random.below(3) === 0) await new IngestRole(random.below(2) === 0 ? platform.context : other.context).runOnce()
+        if (random.below(3) === 0)
+          await new IngestRole(random.below(2) === 0 ? platform.context : other.context).runOnce()
       }
     })
     await Promise.all(random.shuffle(writers).map((write) => write()))
@@ -71,7 +73,8 @@ test('events of one millisecond: last is the last appended, in any batches and a
       ORDERED.map((name) => cells[name].value),
       ['w3', 'w3', 'w0', order[3]],
     )
-    for (const name of Object.keys(cells).filter((name) => !ORDERED.includes(name))) sums.add(`${name} ${String(cells[name].value)}`)
+    for (const name of Object.keys(cells).filter((name) => !ORDERED.includes(name)))
+      sums.add(`${name} ${valueToJson(cells[name].value)}`)
     await both.check()
   }
   assert.equal(sums.size, 5, [...sums].join('; '))

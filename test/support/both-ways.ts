@@ -55,6 +55,14 @@ export class BothWays {
       }
     })
     for (const column of manifest.columns) assert.deepEqual(column.statuses, statuses[column.name], column.name)
-    assert.deepEqual((await platform.verify()).mismatches, [])
+    await this.verify()
+  }
+
+  /** No mismatch in verification, and nothing left out of it. */
+  async verify(): Promise<void> {
+    const report = await this.#platform.verify()
+    assert.deepEqual(report.mismatches, [])
+    assert.equal(report.rows, this.#seen.length)
+    assert.equal(report.pending, 0)
   }
 }

@@ -230,6 +230,8 @@ const jsonLines = (rows: readonly Row[]): string =>
     )
     .join('\n') + '\n'
 
+const valueText = (value: unknown): string => (typeof value === 'number' ? String(value) : JSON.stringify(value))
+
 function csv(rows: readonly Row[]): string {
   const names = [...new Set(rows.flatMap((row) => Object.keys(row)))]
   const cell = (value: unknown): string =>
@@ -237,7 +239,7 @@ function csv(rows: readonly Row[]): string {
       ? ''
       : typeof value === 'string'
         ? `"${value.replaceAll('"', '""')}"`
-        : String(value as number)
+        : valueText(value)
   return `${names.join(',')}\n${rows.map((row) => names.map((name) => cell(row[name])).join(',')).join('\n')}\n`
 }
 
@@ -264,7 +266,7 @@ export function valueOf(type: ValueType, cell: unknown): Value {
     case 'float64':
       return Number(cell)
     case 'int64':
-      return BigInt(cell as bigint)
+      return cell as bigint
     case 'timestamp':
       return typeof cell === 'object' ? Number((cell as { micros: bigint }).micros / 1000n) : Number(cell)
     case 'bytes':
