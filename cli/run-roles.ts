@@ -1,4 +1,4 @@
-import { ApplyRole } from '../streams/apply.ts'
+import { ApplyRole } from '../streams/apply-role.ts'
 import { ArchiveRole } from '../streams/archive.ts'
 import { IngestRole } from '../streams/ingest.ts'
 import { createTopics } from '../streams/stream-context.ts'

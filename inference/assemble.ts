@@ -7,10 +7,11 @@ import { ViewKernel } from '../features/kernel/view-kernel.ts'
 import type { FieldPlan, Value } from '../features/plan/field-type.ts'
 import { bucketOf, entityKeyBytes, partitionOf } from '../features/values/entity-key.ts'
 import { valueFromJson } from '../features/values/json-values.ts'
-import type { KeyedLog, Registry } from '../registry/registry.ts'
+import { keyedLogOf } from '../registry/keyed-logs.ts'
+import type { Registry } from '../registry/registry.ts'
 import type { EntityRead, OnlineStore } from '../stores/online/online-store.ts'
 import { failInference } from './errors.ts'
-import { onlineNamespace } from './online-namespace.ts'
+import { readLive } from './live-check.ts'
 
 export interface Stamp {
   readonly view: string
@@ -40,7 +41,7 @@ type Row = Readonly<Record<string, unknown>>
 /** One view as a service reads it. */
 interface ViewPart {
   readonly view: CompiledView
-  readonly namespace: string
+  readonly keyedLog: string
   readonly table: StateTable
   readonly out: readonly ResultColumn[]
   readonly slot: number
@@ -81,15 +82,16 @@ export class FeatureReader {
       const values = new Map(
         part.keys.map((field, k) => [field.name, parseFields(part.keys, entity, i, 'TM_ENTITY_KEY')[k]]),
       )
-      for (const { view, namespace } of part.views) {
+      for (const { view, keyedLog } of part.views) {
         const key = entityKeyBytes(view.plan.entity.columns.map(({ name }) => values.get(name) ?? null))
-        reads.push({ keyedLog: namespace, bucket: bucketOf(key, buckets), keys: [{ view: view.version, key }] })
+        reads.push({ keyedLog, bucket: bucketOf(key, buckets), keys: [{ view: view.version, key }] })
       }
     })
     const requestValues = entities.map((_, i) =>
       parseFields(service.plan.request, requests[i] ?? {}, i, 'TM_REQUEST_FIELD'),
     )
-    const results = await this.#options.online.read(reads)
+    const { online, registry } = this.#options
+    const results = await readLive(online, registry.viewSets, part.views, reads)
     const now = Math.floor(this.#options.now())
     return entities.map((_, i) =>
       this.#vector(
@@ -144,14 +146,13 @@ export class FeatureReader {
     const known = this.#parts.get(service.version)
     if (known !== undefined) return known
     const { registry } = this.#options
-    const logs = await registry.keyedLogs()
     const versions = [...new Set(service.plan.features.map(({ viewVersion }) => viewVersion))]
     const views: ViewPart[] = []
     for (const version of versions) {
       const view = await registry.view(version)
       const table = new StateTable(new ViewKernel(view))
       const out = view.plan.features.map((feature) => createResultColumn(feature.type, 1))
-      views.push({ view, namespace: namespaceOf(logs, version), table, out, slot: table.open() })
+      views.push({ view, keyedLog: keyedLogOf(view), table, out, slot: table.open() })
     }
     const places = service.plan.features.map(({ viewVersion, feature }) => {
       const number = versions.indexOf(viewVersion)
@@ -162,11 +163,6 @@ export class FeatureReader {
     this.#parts.set(service.version, part)
     return part
   }
-}
-
-function namespaceOf(logs: readonly KeyedLog[], version: string): string {
-  const log = logs.find(({ views }) => views.some((view) => view.version === version))
-  return log === undefined ? '' : onlineNamespace(log)
 }
 
 function parseFields(

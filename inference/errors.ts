@@ -17,6 +17,12 @@ export const INFERENCE_ERRORS = {
     status: 400,
     meaning: 'A row has a field that the service does not know.',
   },
+  TM_SERVICE_NOT_READY: {
+    disposition: 'retry',
+    status: 503,
+    meaning:
+      'A view version of the service is not live: its history is being replayed. `tidemark status` shows how far it is.',
+  },
 } as const satisfies ErrorTable
 
 export const failInference = errorFactory(INFERENCE_ERRORS)

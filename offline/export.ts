@@ -52,7 +52,7 @@ export async function exportTrainingSet(context: OfflineContext, options: Export
       '--as-of served is not available in this version: use arrival or event-time',
     )
   const format = formatOf(options.out)
-  const service = await context.registry.service(options.service)
+  const service = await context.registry.registeredService(options.service)
   const spine = await readSpine(context, service, options.spine, timestamp)
   const positions = await pinPositions(context, service, spine.t, asOf)
   const features = await evaluateService(context, service, spine, asOf)

@@ -7,6 +7,11 @@ import { loadBundle } from './compartment.ts'
 import { compileProject, dependants } from './compile-project.ts'
 import type { Candidate, CatalogEntry, DefinitionKind } from './compile-project.ts'
 import { failRegistry } from './errors.ts'
+import { groupByKeyedLog } from './keyed-logs.ts'
+import type { KeyedLog } from './keyed-logs.ts'
+import { moveServingAlias, readServiceAliases } from './serving-aliases.ts'
+import type { ServiceAlias } from './serving-aliases.ts'
+import { ViewSets } from './view-sets.ts'
 
 export interface PlanChange {
   readonly kind: DefinitionKind
@@ -24,14 +29,6 @@ export interface PlanReport {
   readonly changes: readonly PlanChange[]
 }
 
-export interface KeyedLog {
-  /** `<source>.<entity>`. */
-  readonly name: string
-  readonly source: SourcePlan
-  readonly entity: EntityPlan
-  readonly views: readonly CompiledView[]
-}
-
 export interface GitState {
   readonly commit: string | null
   readonly dirty: boolean
@@ -39,12 +36,15 @@ export interface GitState {
 
 /** Definitions → validated plans → immutable versions, and back to runnable code without the working tree. */
 export class Registry {
+  /** The sets of view versions that markers of the online store name. */
+  readonly viewSets: ViewSets
   readonly #metadata: MetadataStore
   readonly #views = new Map<string, CompiledView>()
   readonly #services = new Map<string, CompiledService>()
 
   constructor(metadata: MetadataStore) {
     this.#metadata = metadata
+    this.viewSets = new ViewSets(metadata)
   }
 
   /** What `apply` would change; writes nothing. */
@@ -52,7 +52,7 @@ export class Registry {
     return { changes: await this.#changes(await compileProject(projectDir)) }
   }
 
-  /** Registers new versions and moves aliases, in one transaction. Old versions stay as they are. */
+  /** Registers new versions, in one transaction. Old versions stay as they are, and services serve theirs until the new one's views are live. */
   async apply(projectDir: string, now: number, git: GitState = { commit: null, dirty: false }): Promise<PlanReport> {
     const candidates = await compileProject(projectDir)
     const changes = await this.#changes(candidates)
@@ -89,6 +89,7 @@ export class Registry {
         if (to !== null) continue
         await db.deleteFrom('aliases').where('kind', '=', kind).where('name', '=', name).execute()
         await db.deleteFrom('catalog').where('kind', '=', kind).where('name', '=', name).execute()
+        if (kind === 'service') await db.deleteFrom('serving_aliases').where('name', '=', name).execute()
       }
     })
     return { changes }
@@ -110,18 +111,26 @@ export class Registry {
     return this.#current<EntityPlan>('entity')
   }
 
-  /** The current views by the keyed log that feeds them. */
+  /** The keyed logs that feed a reachable view: one that is registered under its name, or that a served service version reads. */
   async keyedLogs(): Promise<KeyedLog[]> {
-    const logs = new Map<string, { name: string; source: SourcePlan; entity: EntityPlan; views: CompiledView[] }>()
-    for (const version of (await this.#aliases('view')).values()) {
-      const view = await this.view(version)
-      const { source, entity } = view.plan
-      const name = `${source.name}.${entity.name}`
-      const log = logs.get(name) ?? { name, source, entity, views: [] }
-      logs.set(name, log)
-      log.views.push(view)
+    const reachable = new Set((await this.#aliases('view')).values())
+    for (const { registered, serving } of await this.serviceAliases()) {
+      for (const version of serving === null || serving === registered ? [registered] : [registered, serving])
+        for (const { viewVersion } of (await this.service(version)).plan.features) reachable.add(viewVersion)
     }
-    return [...logs.values()]
+    const views: CompiledView[] = []
+    for (const version of reachable) views.push(await this.view(version))
+    return groupByKeyedLog(views)
+  }
+
+  /** Every service: the newest version registered and the one that its name reads. */
+  async serviceAliases(): Promise<ServiceAlias[]> {
+    return readServiceAliases(this.#metadata)
+  }
+
+  /** Lets a service's name read a version, if that is the registered one still. */
+  async moveServingAlias(name: string, version: string, now: number): Promise<boolean> {
+    return moveServingAlias(this.#metadata, name, version, now)
   }
 
   /** A view version, ready to run. */
@@ -140,20 +149,31 @@ export class Registry {
     return view
   }
 
-  /** A service by name (its current version) or version. */
+  /** A service by name (the version it serves; before it serves any, the registered one) or by version. */
   async service(nameOrVersion: string): Promise<CompiledService> {
     const cached = this.#services.get(nameOrVersion)
     if (cached !== undefined) return cached
-    const aliases = await this.#aliases('service')
-    const version = aliases.get(nameOrVersion) ?? nameOrVersion
-    const row = this.#services.has(version) ? null : await this.#version('service', version)
+    const alias = (await this.serviceAliases()).find(({ name }) => name === nameOrVersion)
+    return this.#service(alias?.serving ?? alias?.registered ?? nameOrVersion, nameOrVersion)
+  }
+
+  /** A service's newest registered version, which may not be served yet; or by version. */
+  async registeredService(nameOrVersion: string): Promise<CompiledService> {
+    const alias = (await this.serviceAliases()).find(({ name }) => name === nameOrVersion)
+    return this.#service(alias?.registered ?? nameOrVersion, nameOrVersion)
+  }
+
+  async #service(version: string, asked: string): Promise<CompiledService> {
     const held = this.#services.get(version)
     if (held !== undefined) return held
-    if (row === null)
+    const row = await this.#version('service', version)
+    if (row === null) {
+      const names = (await this.serviceAliases()).map(({ name }) => ({ name }))
       throw failRegistry(
         'TM_UNKNOWN_SERVICE',
-        `no feature service ${JSON.stringify(nameOrVersion)} is registered: ${known([...aliases.keys()].map((name) => ({ name })))}`,
+        `no feature service ${JSON.stringify(asked)} is registered: ${known(names)}`,
       )
+    }
     const plan = JSON.parse(row.plan) as ServicePlan
     const service = {
       version,
@@ -166,7 +186,8 @@ export class Registry {
 
   async services(): Promise<CompiledService[]> {
     const services: CompiledService[] = []
-    for (const version of (await this.#aliases('service')).values()) services.push(await this.service(version))
+    for (const { registered, serving } of await this.serviceAliases())
+      services.push(await this.service(serving ?? registered))
     return services
   }
 

@@ -62,14 +62,21 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
     async (request, reply) => {
       const end = seconds.startTimer()
       const { entities, request: fields = [] } = request.body
-      const service = await services.find(request.params.service)
+      let service = await services.find(request.params.service)
       if (fields.length !== 0 && fields.length !== entities.length) {
         throw failServing(
           'TM_REQUEST_MALFORMED',
           `request has ${fields.length} rows, entities ${entities.length}: send one for each entity`,
         )
       }
-      const vectors = await options.reader.read(service, entities, fields)
+      const vectors = await options.reader.read(service, entities, fields).catch(async (error: unknown) => {
+        // The name may have moved to another version since it was looked up, and the views of the old one left.
+        if (!isTidemarkError(error) || error.code !== 'TM_SERVICE_NOT_READY') throw error
+        const found = await services.find(request.params.service, true)
+        if (found.version === service.version) throw error
+        service = found
+        return options.reader.read(service, entities, fields)
+      })
       options.logServed(vectors.map((vector, i) => servedRow(service, vector, entities[i], fields[i] ?? {})))
       requests.inc({ service: service.plan.name, status: '200' })
       rows.inc({ service: service.plan.name }, vectors.length)
@@ -98,10 +105,10 @@ class ServiceNames {
     this.#options = options
   }
 
-  async find(name: string): Promise<CompiledService> {
+  async find(name: string, anew: boolean = false): Promise<CompiledService> {
     const now = performance.now()
     const known = this.#known.get(name)
-    if (known !== undefined && now < known.until) return known.service
+    if (!anew && known !== undefined && now < known.until) return known.service
     const service = await this.#options.registry.service(name)
     this.#known.set(name, { service, until: now + (this.#options.aliasMs ?? 1000) })
     return service
@@ -142,6 +149,7 @@ function setErrors(app: FastifyInstance): void {
     void reply.code(404).send({ error: error.message, code: error.code, details: {} })
   })
   app.setErrorHandler((error: Error & { statusCode?: number }, _request, reply) => {
+    if (isTidemarkError(error) && error.status === 503) void reply.header('retry-after', '1')
     if (isTidemarkError(error))
       return reply.code(error.status).send({ error: error.message, code: error.code, details: error.details })
     const status = error.statusCode ?? 500

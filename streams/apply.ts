@@ -2,50 +2,20 @@ import { StateTable } from '../features/kernel/state-table.ts'
 import { ViewKernel } from '../features/kernel/view-kernel.ts'
 import { bucketOf, entityKeysOfBatch, partitionOf } from '../features/values/entity-key.ts'
 import type { EventBatch } from '../features/values/event-batch.ts'
-import type { KeyedLog } from '../registry/registry.ts'
-import type { BucketFlush, Marker, StateWrite } from '../stores/online/online-store.ts'
+import type { CompiledView } from '../features/kernel/compiled-view.ts'
+import type { KeyedLog } from '../registry/keyed-logs.ts'
+import type { BucketFlush, FlushOutcome, Marker, StateWrite } from '../stores/online/online-store.ts'
 import { failStream } from './errors.ts'
 import { entityColumns } from './keyed-append.ts'
 import { readKeyedRecord } from './keyed-reader.ts'
 import { OriginFilter } from './origin-filter.ts'
-import { onlineNamespace, viewsHash } from '../inference/online-namespace.ts'
+import type { ArchiveReader } from './archive-reader.ts'
 import { keyedTopic } from './stream-context.ts'
 import type { StreamContext } from './stream-context.ts'
 
 const FETCH_BYTES = 2 << 20
 /** Decoded entities kept in memory per partition; beyond it the cache starts anew after a flush. */
 const CACHED_ENTITIES_MAX = 100_000
-
-/** Keyed logs → online states: the fenced, atomic flush of entity states and marker. */
-export class ApplyRole {
-  readonly #context: StreamContext
-  readonly #workers = new Map<string, PartitionWorker[]>()
-
-  constructor(context: StreamContext) {
-    this.#context = context
-  }
-
-  /** One fetch and flush of every partition. Returns how many events were applied. */
-  async runOnce(): Promise<number> {
-    let applied = 0
-    for (const keyedLog of await this.#context.registry.keyedLogs()) {
-      for (const worker of await this.#workersOf(keyedLog)) applied += await worker.runOnce()
-    }
-    return applied
-  }
-
-  async #workersOf(keyedLog: KeyedLog): Promise<PartitionWorker[]> {
-    const namespace = onlineNamespace(keyedLog)
-    const held = this.#workers.get(namespace)
-    if (held !== undefined) return held
-    const workers: PartitionWorker[] = []
-    for (let partition = 0; partition < this.#context.partitions; partition++) {
-      workers.push(await PartitionWorker.claim(this.#context, keyedLog, partition))
-    }
-    this.#workers.set(namespace, workers)
-    return workers
-  }
-}
 
 interface Bucket {
   readonly number: number
@@ -54,9 +24,24 @@ interface Bucket {
   readonly dirty: Map<string, Uint8Array>
 }
 
-/** Owns one keyed partition: its buckets' markers and the states of its entities. */
-class PartitionWorker {
+/** Which states of a keyed partition a worker writes. */
+export interface WorkerScope {
+  readonly keyedLog: KeyedLog
+  readonly partition: number
+  /** The view versions that one marker covers: the live set, or the one version whose own marker it is. */
+  readonly views: readonly CompiledView[]
+  /** What the marker says it covers (see `Marker.views`). */
+  readonly covers: string
+  /** A version outside the live set: it is caught up by its own marker. */
+  readonly backfill?: string
+  /** Read first, where it reaches further than the position. */
+  readonly archive?: ArchiveReader
+}
+
+/** Owns one keyed partition for one marker scope: its buckets' markers and the states of its entities. */
+export class PartitionWorker {
   readonly #context: StreamContext
+  readonly #scope: WorkerScope
   readonly #keyedLog: KeyedLog
   readonly #partition: number
   readonly #buckets = new Map<number, Bucket>()
@@ -67,24 +52,24 @@ class PartitionWorker {
   #filter = new OriginFilter()
   #nextOffset = 0
 
-  private constructor(context: StreamContext, keyedLog: KeyedLog, partition: number) {
+  private constructor(context: StreamContext, scope: WorkerScope) {
     this.#context = context
-    this.#keyedLog = keyedLog
-    this.#partition = partition
-    this.#kernels = keyedLog.views.map((view) => new ViewKernel(view))
+    this.#scope = scope
+    this.#keyedLog = scope.keyedLog
+    this.#partition = scope.partition
+    this.#kernels = scope.views.map((view) => new ViewKernel(view))
     this.#tables = this.#kernels.map((kernel) => new StateTable(kernel))
   }
 
-  static async claim(context: StreamContext, keyedLog: KeyedLog, partition: number): Promise<PartitionWorker> {
-    const worker = new PartitionWorker(context, keyedLog, partition)
+  /** Takes the partition's markers over: from then on the flushes of whoever held them are refused. TM_STREAM_FENCED if they cover other views. */
+  static async claim(context: StreamContext, scope: WorkerScope): Promise<PartitionWorker> {
+    const worker = new PartitionWorker(context, scope)
+    const { keyedLog, covers, backfill } = scope
     const topic = await context.log.createTopic(keyedTopic(keyedLog.name), { partitions: context.partitions })
-    const numbers = Array.from({ length: context.buckets }, (_, bucket) => bucket).filter(
-      (bucket) => partitionOf(bucket, context.partitions) === partition,
-    )
-    const markers = await context.online.claim(onlineNamespace(keyedLog), numbers, {
-      incarnation: topic.incarnation,
-      views: viewsHash(keyedLog),
-    })
+    const numbers = bucketsOf(context, scope.partition)
+    const owner = { incarnation: topic.incarnation, views: covers }
+    const markers = await context.online.claim(keyedLog.name, numbers, owner, backfill)
+    if (markers.some(({ views }) => views !== covers)) throw worker.#fenced('other-views')
     numbers.forEach((number, i) => worker.#buckets.set(number, { number, marker: markers[i], dirty: new Map() }))
     // All buckets of a partition are flushed together, in one transaction, so their markers agree.
     worker.#nextOffset = Math.min(...markers.map((marker) => marker.nextOffset))
@@ -92,10 +77,28 @@ class PartitionWorker {
     return worker
   }
 
-  async runOnce(): Promise<number> {
+  /** Events below this offset are in the states. */
+  get nextOffset(): number {
+    return this.#nextOffset
+  }
+
+  get markers(): ReadonlyMap<number, Marker> {
+    return new Map([...this.#buckets.values()].map(({ number, marker }) => [number, marker]))
+  }
+
+  /** One fetch and flush, of offsets below `until`. Returns how many events were applied. TM_STREAM_FENCED: another worker owns the partition. */
+  async runOnce(until: number = Infinity): Promise<number> {
     const { log } = this.#context
     const topic = keyedTopic(this.#keyedLog.name)
-    const records = await log.read(topic, this.#partition, this.#nextOffset, FETCH_BYTES)
+    const archived = (await this.#scope.archive?.read(this.#nextOffset, until)) ?? null
+    if (archived !== null) {
+      if (archived.batch !== null) await this.#apply(archived.batch)
+      if (archived.origins !== null) this.#filter = OriginFilter.decode(archived.origins)
+      await this.#flush(archived.nextOffset)
+      return archived.batch?.length ?? 0
+    }
+    const fetched = await log.read(topic, this.#partition, this.#nextOffset, FETCH_BYTES)
+    const records = fetched.filter(({ offset }) => offset < until)
     if (records.length === 0) return 0
     let applied = 0
     for (const record of records) {
@@ -130,9 +133,9 @@ class PartitionWorker {
     const missing = keys.flatMap((key, i) =>
       this.#slots.has(names[i]) ? [] : [{ key, name: names[i], bucket: numbers[i] }],
     )
-    const views = this.#keyedLog.views.map(({ version }) => version)
+    const views = this.#scope.views.map(({ version }) => version)
     const reads = missing.map(({ key, bucket }) => ({
-      keyedLog: onlineNamespace(this.#keyedLog),
+      keyedLog: this.#keyedLog.name,
       bucket,
       keys: views.map((view) => ({ view, key })),
     }))
@@ -155,8 +158,9 @@ class PartitionWorker {
   async #flush(nextOffset: number): Promise<void> {
     const origins = this.#filter.encode()
     const flushes: BucketFlush[] = [...this.#buckets.values()].map(({ number, marker, dirty }) => ({
-      keyedLog: onlineNamespace(this.#keyedLog),
+      keyedLog: this.#keyedLog.name,
       bucket: number,
+      backfill: this.#scope.backfill,
       epoch: marker.epoch,
       views: marker.views,
       expectedOffset: marker.nextOffset,
@@ -166,12 +170,7 @@ class PartitionWorker {
     }))
     const outcomes = await this.#context.online.flush(flushes)
     const refused = outcomes.find((outcome) => outcome !== 'applied')
-    if (refused !== undefined) {
-      throw failStream(
-        'TM_STREAM_FENCED',
-        `${this.#keyedLog.name}, partition ${this.#partition}: the flush was refused (${refused}); another worker owns it now`,
-      )
-    }
+    if (refused !== undefined) throw this.#fenced(refused)
     for (const bucket of this.#buckets.values()) {
       bucket.marker = { ...bucket.marker, nextOffset, origins }
       bucket.dirty.clear()
@@ -183,13 +182,27 @@ class PartitionWorker {
     }
   }
 
+  #fenced(refused: FlushOutcome): Error {
+    return failStream(
+      'TM_STREAM_FENCED',
+      `${this.#keyedLog.name}, partition ${this.#partition}: refused (${refused}); another worker owns it now`,
+    )
+  }
+
   #writes(name: string, key: Uint8Array): StateWrite[] {
     const slots = this.#slots.get(name) ?? failSlot(name)
     return this.#tables.flatMap((table, view) => {
       if (table.newestTau(slots[view]) === -Infinity) return []
-      return [{ view: this.#keyedLog.views[view].version, key, state: table.encode(slots[view]) }]
+      return [{ view: this.#scope.views[view].version, key, state: table.encode(slots[view]) }]
     })
   }
+}
+
+/** The buckets of a keyed partition. */
+export function bucketsOf({ buckets, partitions }: StreamContext, partition: number): number[] {
+  return Array.from({ length: buckets }, (_, bucket) => bucket).filter(
+    (bucket) => partitionOf(bucket, partitions) === partition,
+  )
 }
 
 function failSlot(name: string): never {

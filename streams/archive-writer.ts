@@ -1,7 +1,7 @@
 import type { FieldPlan } from '../features/plan/field-type.ts'
 import type { Column } from '../features/values/column.ts'
 import type { EventBatch } from '../features/values/event-batch.ts'
-import type { KeyedLog } from '../registry/registry.ts'
+import type { KeyedLog } from '../registry/keyed-logs.ts'
 import { archiveFooterText, readArchiveFooter } from '../stores/tables/archive-files.ts'
 import type { ArchiveFooter, ArchiveStores } from '../stores/tables/archive-files.ts'
 import { ARCHIVE_FIELDS } from '../stores/tables/archive-layout.ts'

@@ -1,4 +1,4 @@
-import type { KeyedLog } from '../registry/registry.ts'
+import type { KeyedLog } from '../registry/keyed-logs.ts'
 import { archiveFileName, archiveFiles } from '../stores/tables/archive-files.ts'
 import type { PartitionPlace } from '../stores/tables/archive-files.ts'
 import type { ArchiveProgress } from '../stores/tables/archive-layout.ts'

@@ -11,7 +11,7 @@ import type { LastSent } from './keyed-append.ts'
 import type { Accepted } from './produce.ts'
 import { createTopics, keyedTopic } from './stream-context.ts'
 import type { StreamContext } from './stream-context.ts'
-import type { KeyedLog } from '../registry/registry.ts'
+import type { KeyedLog } from '../registry/keyed-logs.ts'
 
 export interface ImportOptions {
   /** A timestamp column, 'event-time', or null: the source's own arrival column, else its event time. */

@@ -1,5 +1,5 @@
 import type { SourcePlan } from '../features/plan/source-plan.ts'
-import type { KeyedLog } from '../registry/registry.ts'
+import type { KeyedLog } from '../registry/keyed-logs.ts'
 import type { LogRecord, TopicAppend } from '../stores/log/log.ts'
 import { gather, gatherColumn } from '../features/values/gather.ts'
 import { appendDeadLetters } from './dead-letters.ts'

@@ -1,7 +1,7 @@
 import { failStream } from './errors.ts'
 import type { ArchiveProgress } from '../stores/tables/archive-layout.ts'
 import type { IngestCheckpoint } from './ingest.ts'
-import { onlineNamespace } from '../inference/online-namespace.ts'
+import { viewProgress } from './live-views.ts'
 import { keyedTopic, sourceTopic } from './stream-context.ts'
 import type { StreamContext } from './stream-context.ts'
 
@@ -21,7 +21,7 @@ export async function partitionStatus(context: StreamContext): Promise<Partition
   for (const keyedLog of await context.registry.keyedLogs()) {
     if ((await context.log.topic(keyedTopic(keyedLog.name))) === null) continue
     for (let partition = 0; partition < context.partitions; partition++) {
-      const [marker] = await context.online.markers(onlineNamespace(keyedLog), [partition])
+      const [marker] = await context.online.markers(keyedLog.name, [partition])
       const archive = await context.metadata.readProgress<ArchiveProgress>('archive', `${keyedLog.name}/${partition}`)
       status.push({
         keyedLog: keyedLog.name,
@@ -46,9 +46,10 @@ export async function ingestLag(context: StreamContext): Promise<number> {
   return lag
 }
 
-/** True when everything appended so far is ingested, applied and archived. */
+/** True when everything appended so far is ingested, applied and archived, and every view version is live. */
 export async function isCaughtUp(context: StreamContext): Promise<boolean> {
   if ((await ingestLag(context)) > 0) return false
+  if (!(await viewProgress(context)).every(({ live }) => live)) return false
   const partitions = await partitionStatus(context)
   return partitions.every(
     ({ endOffset, appliedOffset, archivedOffset }) => appliedOffset >= endOffset && archivedOffset >= endOffset,

@@ -35,4 +35,18 @@ export const MIGRATIONS: readonly ((db: Kysely<unknown>) => Promise<void>)[] = [
         .execute()
     }
   },
+  async (db) => {
+    await db.schema
+      .createTable('serving_aliases')
+      .addColumn('name', 'text', (c) => c.notNull().primaryKey())
+      .addColumn('version', 'text', (c) => c.notNull())
+      .execute()
+    await db.schema
+      .createTable('serving_history')
+      .addColumn('number', 'integer', (c) => c.primaryKey().autoIncrement())
+      .addColumn('name', 'text', (c) => c.notNull())
+      .addColumn('version', 'text', (c) => c.notNull())
+      .addColumn('moved_at', 'bigint', (c) => c.notNull())
+      .execute()
+  },
 ]

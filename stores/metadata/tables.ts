@@ -1,3 +1,5 @@
+import type { Generated } from 'kysely'
+
 /** Tables of the metadata store. JSON as text, booleans as integers, times as epoch ms. */
 export interface MetadataTables {
   progress: { scope: string; key: string; value: string }
@@ -12,8 +14,12 @@ export interface MetadataTables {
     git_commit: string | null
     git_dirty: number
   }
-  /** Which version a bare name means now. */
+  /** The newest registered version of each name. */
   aliases: { kind: string; name: string; version: string }
+  /** Which version a service's bare name reads: it follows `aliases` when all views of the version are live. */
+  serving_aliases: { name: string; version: string }
+  /** Every move of a serving alias, in order. */
+  serving_history: { number: Generated<number>; name: string; version: string; moved_at: number }
   /** Descriptive data of the current definition (owner, tags, description, freshness): JSON. */
   catalog: { kind: string; name: string; data: string }
 }

@@ -1,12 +1,15 @@
 /**
- * The online store port: packed entity states and one marker per (keyed log, bucket), bytes in and out. Nothing here knows what a state means.
- * A flush of a bucket is atomic and fenced by the marker: it is refused when the epoch, the covered views or the expected offset differ.
+ * The online store port: packed entity states and markers per (keyed log, bucket), bytes in and out. Nothing here knows what a state means.
+ *
+ * A bucket has one marker for its live set: the view versions that are applied together. A view version outside the live set has a marker of its own:
+ * it is being backfilled, or it left and is parked where it was. The states of a version stay where they are when it, or another, joins or leaves.
+ * A flush of a bucket is atomic and fenced by one marker: it is refused when the epoch, the covered views or the expected offset differ.
  */
 export interface Marker {
-  /** Bumped at each claim; a flush by an older epoch is refused. */
+  /** Bumped at each claim, join and leave; a flush by an older epoch is refused. */
   readonly epoch: number
   readonly incarnation: string
-  /** Hash over the sorted view versions that the states of this bucket cover. */
+  /** Of a live set: hash over its sorted view versions, '' for none. Of one version's own marker: that version. */
   readonly views: string
   /** Events at offsets below this are in the states. */
   readonly nextOffset: number
@@ -34,6 +37,8 @@ export interface StateWrite extends StateKey {
 }
 
 export interface BucketFlush extends BucketId {
+  /** The view version whose own marker fences this flush. Absent: the live set's marker does. */
+  readonly backfill?: string
   readonly epoch: number
   readonly views: string
   readonly expectedOffset: number
@@ -43,6 +48,17 @@ export interface BucketFlush extends BucketId {
 }
 
 export type FlushOutcome = 'applied' | 'stale-epoch' | 'other-views' | 'other-offset'
+
+/** One bucket's view version between its own marker and the live set. */
+export interface ViewMove extends BucketId {
+  readonly view: string
+  /** The live set's marker as the caller saw it; null: there was none. */
+  readonly live: { readonly epoch: number; readonly views: string } | null
+  /** Epoch of the version's own marker (join only). */
+  readonly epoch?: number
+  /** `views` of the live set's marker afterwards. */
+  readonly views: string
+}
 
 export interface EntityRead extends BucketId {
   readonly keys: readonly StateKey[]
@@ -57,23 +73,35 @@ export interface EntityReadResult {
 
 export interface OnlineStore {
   /**
-   * Takes ownership of buckets: bumps each epoch (creating the marker with nextOffset 0 where there is none) and returns the markers.
-   * A marker of another incarnation is TM_ONLINE_INCARNATION (halt).
+   * Takes ownership of buckets: bumps each epoch (creating the marker with nextOffset 0 where there is none) and returns the markers: of the live set, or
+   * of one view version's own. A marker of another incarnation is TM_ONLINE_INCARNATION (halt).
    */
-  claim(keyedLog: string, buckets: readonly number[], owner: { incarnation: string; views: string }): Promise<Marker[]>
+  claim(
+    keyedLog: string,
+    buckets: readonly number[],
+    owner: { incarnation: string; views: string },
+    backfill?: string,
+  ): Promise<Marker[]>
   /** One atomic change per bucket; outcomes in order. Durable when it resolves. */
   flush(flushes: readonly BucketFlush[]): Promise<FlushOutcome[]>
-  /** States and their bucket's marker from one consistent snapshot per bucket; all of a request in one round trip. */
+  /** States and their bucket's live marker from one consistent snapshot per bucket; all of a request in one round trip. */
   read(reads: readonly EntityRead[]): Promise<EntityReadResult[]>
-  markers(keyedLog: string, buckets: readonly number[]): Promise<(Marker | null)[]>
+  /** Markers of the live sets, or of one view version's own. */
+  markers(keyedLog: string, buckets: readonly number[], backfill?: string): Promise<(Marker | null)[]>
   /** Every entity state of a view in a bucket, in key order, for hand-over and audits. */
   scan(bucket: BucketId, view: string): AsyncIterable<{ key: Uint8Array; state: Uint8Array }>
   /**
-   * Joins view versions whose states were built beside the live ones: in one atomic change, if the marker still has `expected.epoch` and
-   * `expected.nextOffset`, sets `views` and bumps the epoch.
+   * Joins view versions that were backfilled beside the live set, one atomic change per bucket: if both markers are as the caller saw them and have one
+   * nextOffset, the live marker gets `views`, an epoch above both, and the version's own marker goes. Into an empty live set ('' or no marker) a version
+   * brings its own position. Outcomes in order: `stale-epoch` also where a marker is missing or appeared.
    */
-  changeViews(bucket: BucketId, expected: { epoch: number; nextOffset: number }, views: string): Promise<FlushOutcome>
-  /** Drops all states of a view version (after no alias, deployment or rollback target reaches it). */
-  dropView(keyedLog: string, view: string): Promise<void>
+  join(moves: readonly ViewMove[]): Promise<FlushOutcome[]>
+  /** The reverse: the live marker gets `views` and a higher epoch, and the version a marker of its own at the same position. */
+  leave(moves: readonly ViewMove[]): Promise<FlushOutcome[]>
+  /**
+   * Drops the own markers, then all states of a view version that is in no live set, in all buckets or the given ones (after no alias, deployment or
+   * rollback target reaches it, or before its backfill begins).
+   */
+  dropView(keyedLog: string, view: string, buckets?: readonly number[]): Promise<void>
   close(): Promise<void>
 }

@@ -153,20 +153,93 @@ export function onlineContract(name: string, fixture: (context: TestContext) => 
     )
   })
 
+  check('a view version outside the live set has a marker of its own, which fences its flushes', async (store) => {
+    await store.claim(LOG, [3], OWNER)
+    assert.deepEqual(await store.markers(LOG, [3], VIEW), [null])
+    const [own] = await store.claim(LOG, [3], { incarnation: 'one', views: VIEW }, VIEW)
+    assert.deepEqual([own.epoch, own.views, own.nextOffset], [1, VIEW, 0])
+    const backfill = flushOf({ backfill: VIEW, views: VIEW, nextOffset: 8, writes: [put(bytes(1), bytes(1))] })
+    assert.deepEqual(await store.flush([{ ...backfill, epoch: 2 }, backfill, backfill]), [
+      'stale-epoch',
+      'applied',
+      'other-offset',
+    ])
+    assert.equal((await store.markers(LOG, [3]))[0]?.nextOffset, 0)
+    assert.equal((await store.markers(LOG, [3], VIEW))[0]?.nextOffset, 8)
+    assert.deepEqual(await stateOf(store, bytes(1)), [1])
+    const other = { incarnation: 'two', views: VIEW }
+    await assert.rejects(store.claim(LOG, [3], other, VIEW), hasErrorCode('TM_ONLINE_INCARNATION'))
+  })
+
   check(
-    'views are joined only at the expected epoch and offset, and older flushes are then fenced off',
+    'a version joins where both markers are as expected at one offset; older flushes are then fenced off',
     async (store) => {
       await store.claim(LOG, [3], OWNER)
-      const bucket = { keyedLog: LOG, bucket: 3 }
-      assert.equal(await store.changeViews(bucket, { epoch: 2, nextOffset: 0 }, 'v2'), 'stale-epoch')
-      assert.equal(await store.changeViews(bucket, { epoch: 1, nextOffset: 1 }, 'v2'), 'other-offset')
-      assert.equal(await store.changeViews({ ...bucket, bucket: 9 }, { epoch: 1, nextOffset: 0 }, 'v2'), 'stale-epoch')
-      assert.equal(await store.changeViews(bucket, { epoch: 1, nextOffset: 0 }, 'v2'), 'applied')
+      await store.claim(LOG, [3], OWNER)
+      await store.claim(LOG, [3], { incarnation: 'one', views: VIEW }, VIEW)
+      const move = { keyedLog: LOG, bucket: 3, view: VIEW, live: { epoch: 2, views: 'v1' }, epoch: 1, views: 'v2' }
+      await store.flush([flushOf({ epoch: 2 })])
+      assert.deepEqual(await store.join([move]), ['other-offset'])
+      await store.flush([flushOf({ backfill: VIEW, views: VIEW, writes: [put(bytes(1), bytes(1))] })])
+      assert.deepEqual(
+        await store.join([
+          { ...move, live: { epoch: 1, views: 'v1' } },
+          { ...move, live: { epoch: 2, views: 'v0' } },
+          { ...move, live: null },
+          { ...move, epoch: 2 },
+          { ...move, bucket: 9 },
+        ]),
+        ['stale-epoch', 'other-views', 'stale-epoch', 'stale-epoch', 'stale-epoch'],
+      )
+      assert.deepEqual(await store.join([move, move]), ['applied', 'stale-epoch'])
       const [marker] = await store.markers(LOG, [3])
-      assert.deepEqual([marker?.views, marker?.epoch], ['v2', 2])
-      assert.deepEqual(await store.flush([flushOf()]), ['stale-epoch'])
+      assert.deepEqual([marker?.views, marker?.epoch, marker?.nextOffset], ['v2', 3, 5])
+      assert.deepEqual(await store.markers(LOG, [3], VIEW), [null])
+      assert.deepEqual(await stateOf(store, bytes(1)), [1])
+      const late = flushOf({ epoch: 2, expectedOffset: 5, nextOffset: 6 })
+      assert.deepEqual(await store.flush([late, { ...late, backfill: VIEW, epoch: 1, views: VIEW }]), [
+        'stale-epoch',
+        'stale-epoch',
+      ])
     },
   )
+
+  check('a version brings its position into a live set that is empty or was never made', async (store) => {
+    await store.claim(LOG, [4], { incarnation: 'one', views: '' })
+    for (const bucket of [3, 4]) {
+      await store.claim(LOG, [bucket], { incarnation: 'one', views: VIEW }, VIEW)
+      await store.flush([flushOf({ bucket, backfill: VIEW, views: VIEW, nextOffset: 7 })])
+      const live = bucket === 3 ? null : { epoch: 1, views: '' }
+      const move = { keyedLog: LOG, bucket, view: VIEW, live, epoch: 1, views: 'v1' }
+      assert.deepEqual(await store.join([move]), ['applied'])
+      const [marker] = await store.markers(LOG, [bucket])
+      assert.deepEqual([marker?.views, marker?.epoch, marker?.nextOffset], ['v1', 2, 7])
+      assert.deepEqual([...(marker?.origins ?? [])], [9, 8])
+    }
+  })
+
+  check('a version that leaves is parked where the live set stands, and can join again', async (store) => {
+    await store.claim(LOG, [3], OWNER)
+    await store.flush([flushOf({ writes: [put(bytes(1), bytes(1))] })])
+    const move = { keyedLog: LOG, bucket: 3, view: VIEW, live: { epoch: 1, views: 'v1' }, views: '' }
+    assert.deepEqual(
+      await store.leave([
+        { ...move, live: null },
+        { ...move, live: { epoch: 2, views: 'v1' } },
+        { ...move, live: { epoch: 1, views: 'v0' } },
+        move,
+      ]),
+      ['stale-epoch', 'stale-epoch', 'other-views', 'applied'],
+    )
+    const [live] = await store.markers(LOG, [3])
+    const [own] = await store.markers(LOG, [3], VIEW)
+    assert.deepEqual([live?.views, live?.epoch, live?.nextOffset], ['', 2, 5])
+    assert.deepEqual([own?.views, own?.epoch, own?.nextOffset, ...(own?.origins ?? [])], [VIEW, 2, 5, 9, 8])
+    assert.deepEqual(await store.flush([flushOf({ expectedOffset: 5, nextOffset: 6 })]), ['stale-epoch'])
+    assert.deepEqual(await stateOf(store, bytes(1)), [1])
+    assert.deepEqual(await store.join([{ ...move, live: { epoch: 2, views: '' }, epoch: 2, views: 'v1' }]), ['applied'])
+    assert.deepEqual((await store.markers(LOG, [3]))[0]?.epoch, 3)
+  })
 
   check('dropping a view takes its states of that keyed log alone', async (store, { open }) => {
     const other = await open()
@@ -176,7 +249,16 @@ export function onlineContract(name: string, fixture: (context: TestContext) => 
     const writes = [put(bytes(1), bytes(1)), put(bytes(1), bytes(2), OTHER_VIEW)]
     await other.markers(LOG, [3])
     await store.flush([flushOf({ writes }), flushOf({ bucket: 255, writes }), flushOf({ keyedLog: elsewhere, writes })])
+    const backfilled = [VIEW, OTHER_VIEW]
+    for (const view of backfilled) await store.claim(LOG, [3], { incarnation: 'one', views: view }, view)
+    await store.claim(elsewhere, [3], { incarnation: 'one', views: VIEW }, VIEW)
+    await other.dropView(LOG, VIEW, [255])
+    assert.equal(await stateOf(store, bytes(1), VIEW, 255), null)
+    assert.deepEqual(await stateOf(store, bytes(1)), [1])
     await other.dropView(LOG, VIEW)
+    assert.equal((await store.markers(LOG, [3], VIEW))[0], null)
+    assert.equal((await store.markers(LOG, [3], OTHER_VIEW))[0]?.epoch, 1)
+    assert.equal((await store.markers(elsewhere, [3], VIEW))[0]?.epoch, 1)
     assert.equal(await stateOf(store, bytes(1)), null)
     assert.equal(await stateOf(store, bytes(1), VIEW, 255), null)
     assert.deepEqual(await stateOf(store, bytes(1), OTHER_VIEW), [2])

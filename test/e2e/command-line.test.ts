@@ -8,7 +8,6 @@ import { encodeCell } from '../../features/values/value-bytes.ts'
 import { openSqliteMetadata } from '../../stores/metadata/sqlite/open.ts'
 import { openLmdbOnline } from '../../stores/online/lmdb/open.ts'
 import { Registry } from '../../registry/registry.ts'
-import { onlineNamespace } from '../../inference/online-namespace.ts'
 import { bucketOf } from '../../features/values/entity-key.ts'
 import { columnValue } from '../../features/values/column.ts'
 import { openTables } from '../../stores/tables/open-tables.ts'
@@ -211,7 +210,7 @@ async function flipStoredBit(project: string, card: string): Promise<void> {
   const online = await openLmdbOnline({ path: join(project, '.tidemark/online'), now: Date.now })
   const [log] = await new Registry(metadata).keyedLogs()
   const key = new TextEncoder().encode(card)
-  const bucket = { keyedLog: onlineNamespace(log), bucket: bucketOf(key, 256) }
+  const bucket = { keyedLog: log.name, bucket: bucketOf(key, 256) }
   const view = log.views[0].version
   const [{ marker, states }] = await online.read([{ ...bucket, keys: [{ view, key }] }])
   assert.ok(marker !== null && states[0] !== null)

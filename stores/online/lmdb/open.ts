@@ -11,12 +11,14 @@ import type {
   FlushOutcome,
   Marker,
   OnlineStore,
+  ViewMove,
 } from '../online-store.ts'
 
 /*
  * Keys (u16 big-endian bucket, so that a bucket is a key range):
  *
  *   'm' keyed log 0x00 u16 bucket                → marker: varint epoch, string incarnation, string views, varint nextOffset, blob origins, f64 flush time
+ *   'b' keyed log 0x00 u16 bucket 32-byte view version     → that version's own marker, while it is outside the live set
  *   's' keyed log 0x00 u16 bucket 32-byte view version key → entity state
  */
 const KEY_BYTES_MAX = 1900
@@ -45,10 +47,12 @@ class LmdbOnlineStore implements OnlineStore {
     keyedLog: string,
     buckets: readonly number[],
     owner: { incarnation: string; views: string },
+    backfill?: string,
   ): Promise<Marker[]> {
     const markers = this.#db.transactionSync(() =>
       buckets.map((bucket) => {
-        const held = this.#marker({ keyedLog, bucket })
+        const id = { keyedLog, bucket, backfill }
+        const held = this.#marker(id)
         if (held !== null && held.incarnation !== owner.incarnation) {
           throw failStore(
             'TM_ONLINE_INCARNATION',
@@ -59,7 +63,7 @@ class LmdbOnlineStore implements OnlineStore {
           held === null
             ? { epoch: 1, ...owner, nextOffset: 0, origins: new Uint8Array(0), flushTime: 0 }
             : { ...held, epoch: held.epoch + 1 }
-        this.#putMarker({ keyedLog, bucket }, marker)
+        this.#putMarker(id, marker)
         return marker
       }),
     )
@@ -101,9 +105,9 @@ class LmdbOnlineStore implements OnlineStore {
     }))
   }
 
-  async markers(keyedLog: string, buckets: readonly number[]): Promise<(Marker | null)[]> {
+  async markers(keyedLog: string, buckets: readonly number[], backfill?: string): Promise<(Marker | null)[]> {
     this.#db.resetReadTxn()
-    return buckets.map((bucket) => this.#marker({ keyedLog, bucket }))
+    return buckets.map((bucket) => this.#marker({ keyedLog, bucket, backfill }))
   }
 
   async *scan(bucket: BucketId, view: string): AsyncIterable<{ key: Uint8Array; state: Uint8Array }> {
@@ -115,34 +119,61 @@ class LmdbOnlineStore implements OnlineStore {
     }
   }
 
-  async changeViews(
-    bucket: BucketId,
-    expected: { epoch: number; nextOffset: number },
-    views: string,
-  ): Promise<FlushOutcome> {
-    const outcome = this.#db.transactionSync((): FlushOutcome => {
-      const marker = this.#marker(bucket)
-      if (marker === null || marker.epoch !== expected.epoch) return 'stale-epoch'
-      if (marker.nextOffset !== expected.nextOffset) return 'other-offset'
-      this.#putMarker(bucket, { ...marker, views, epoch: marker.epoch + 1 })
-      return 'applied'
-    })
+  async join(moves: readonly ViewMove[]): Promise<FlushOutcome[]> {
+    const outcomes = this.#db.transactionSync(() => moves.map((move) => this.#joinOne(move)))
     await this.#db.flushed
-    return outcome
+    return outcomes
   }
 
-  async dropView(keyedLog: string, view: string): Promise<void> {
-    const start = Buffer.from(`s${keyedLog}\0`)
-    const end = prefixEnd(start)
+  #joinOne(move: ViewMove): FlushOutcome {
+    const live = this.#marker(move)
+    const own = this.#marker({ ...move, backfill: move.view })
+    if (own === null || own.epoch !== move.epoch || live?.epoch !== move.live?.epoch) return 'stale-epoch'
+    if (live?.views !== move.live?.views) return 'other-views'
+    const isEmpty = live === null || live.views === ''
+    if (!isEmpty && live.nextOffset !== own.nextOffset) return 'other-offset'
+    const epoch = Math.max(live?.epoch ?? 0, own.epoch) + 1
+    this.#putMarker(move, { ...(isEmpty ? own : live), views: move.views, epoch })
+    this.#db.removeSync(markerKey({ ...move, backfill: move.view }))
+    return 'applied'
+  }
+
+  async leave(moves: readonly ViewMove[]): Promise<FlushOutcome[]> {
+    const outcomes = this.#db.transactionSync(() => moves.map((move) => this.#leaveOne(move)))
+    await this.#db.flushed
+    return outcomes
+  }
+
+  #leaveOne(move: ViewMove): FlushOutcome {
+    const live = this.#marker(move)
+    if (live === null || live.epoch !== move.live?.epoch) return 'stale-epoch'
+    if (live.views !== move.live.views) return 'other-views'
+    const epoch = live.epoch + 1
+    this.#putMarker({ ...move, backfill: move.view }, { ...live, views: move.view, epoch })
+    this.#putMarker(move, { ...live, views: move.views, epoch })
+    return 'applied'
+  }
+
+  async dropView(keyedLog: string, view: string, buckets?: readonly number[]): Promise<void> {
     const version = Buffer.from(view, 'hex')
     this.#db.transactionSync(() => {
-      const doomed: Buffer[] = []
-      for (const key of this.#db.getKeys({ start, end })) {
-        if (key.subarray(start.length + 2, start.length + 2 + version.length).equals(version)) doomed.push(key)
+      for (const bucket of buckets ?? this.#bucketsWith(keyedLog)) {
+        this.#db.removeSync(markerKey({ keyedLog, bucket, backfill: view }))
+        const start = Buffer.concat([bucketKey('s', keyedLog, bucket), version])
+        for (const key of Array.from(this.#db.getKeys({ start, end: prefixEnd(start) }))) this.#db.removeSync(key)
       }
-      for (const key of doomed) this.#db.removeSync(key)
     })
     await this.#db.flushed
+  }
+
+  /** Buckets of a keyed log that hold a marker of any kind, and so all that hold states. */
+  #bucketsWith(keyedLog: string): Set<number> {
+    const buckets = new Set<number>()
+    for (const kind of ['m', 'b'] as const) {
+      const start = Buffer.from(`${kind}${keyedLog}\0`)
+      for (const key of this.#db.getKeys({ start, end: prefixEnd(start) })) buckets.add(key.readUInt16BE(start.length))
+    }
+    return buckets
   }
 
   async close(): Promise<void> {
@@ -151,8 +182,8 @@ class LmdbOnlineStore implements OnlineStore {
     await this.#db.close()
   }
 
-  #marker(bucket: BucketId): Marker | null {
-    const bytes = this.#db.getBinary(markerKey(bucket))
+  #marker(id: MarkerId): Marker | null {
+    const bytes = this.#db.getBinary(markerKey(id))
     if (bytes === undefined) return null
     const reader = new ByteReader(bytes)
     return {
@@ -165,7 +196,7 @@ class LmdbOnlineStore implements OnlineStore {
     }
   }
 
-  #putMarker(bucket: BucketId, marker: Marker): void {
+  #putMarker(id: MarkerId, marker: Marker): void {
     const writer = new ByteWriter()
     writer.varint(marker.epoch)
     writer.string(marker.incarnation)
@@ -173,21 +204,24 @@ class LmdbOnlineStore implements OnlineStore {
     writer.varint(marker.nextOffset)
     writer.blob(marker.origins)
     writer.f64(marker.flushTime)
-    this.#db.putSync(markerKey(bucket), Buffer.from(writer.finish()))
+    this.#db.putSync(markerKey(id), Buffer.from(writer.finish()))
   }
 }
 
-function markerKey({ keyedLog, bucket }: BucketId): Buffer {
-  return Buffer.concat([Buffer.from(`m${keyedLog}\0`), Buffer.from([bucket >> 8, bucket & 0xff])])
+/** Of a live set, or of the view version `backfill`. */
+type MarkerId = BucketId & { readonly backfill?: string }
+
+function bucketKey(kind: 'm' | 'b' | 's', keyedLog: string, bucket: number): Buffer {
+  return Buffer.concat([Buffer.from(`${kind}${keyedLog}\0`), Buffer.from([bucket >> 8, bucket & 0xff])])
+}
+
+function markerKey({ keyedLog, bucket, backfill }: MarkerId): Buffer {
+  if (backfill === undefined) return bucketKey('m', keyedLog, bucket)
+  return Buffer.concat([bucketKey('b', keyedLog, bucket), Buffer.from(backfill, 'hex')])
 }
 
 function stateKey({ keyedLog, bucket }: BucketId, view: string, key: Uint8Array): Buffer {
-  const at = Buffer.concat([
-    Buffer.from(`s${keyedLog}\0`),
-    Buffer.from([bucket >> 8, bucket & 0xff]),
-    Buffer.from(view, 'hex'),
-    key,
-  ])
+  const at = Buffer.concat([bucketKey('s', keyedLog, bucket), Buffer.from(view, 'hex'), key])
   if (at.length > KEY_BYTES_MAX) {
     throw failStore(
       'TM_KEY_TOO_LONG',

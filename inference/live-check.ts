@@ -1,0 +1,33 @@
+import type { CompiledView } from '../features/kernel/compiled-view.ts'
+import type { ViewSets } from '../registry/view-sets.ts'
+import type { EntityRead, EntityReadResult, OnlineStore } from '../stores/online/online-store.ts'
+import { failInference } from './errors.ts'
+
+/**
+ * Reads states whose view versions are in the live sets of their buckets: only then does a bucket's marker say what they were computed from.
+ * `reads[i]` is for `views[i % views.length]`. TM_SERVICE_NOT_READY: a version is not live (its history is being replayed, or it has left).
+ */
+export async function readLive(
+  online: OnlineStore,
+  sets: ViewSets,
+  views: readonly { readonly view: CompiledView }[],
+  reads: readonly EntityRead[],
+): Promise<EntityReadResult[]> {
+  let results = await online.read(reads)
+  const unknown = new Set(results.flatMap(({ marker }) => (marker === null ? [] : [marker.views])))
+  for (const hash of unknown) if (sets.known(hash) !== undefined) unknown.delete(hash)
+  if (unknown.size > 0) {
+    for (const hash of unknown) await sets.read(hash)
+    results = await online.read(reads)
+  }
+  results.forEach(({ marker }, i) => {
+    const { view } = views[i % views.length]
+    if (marker !== null && sets.known(marker.views)?.has(view.version) === true) return
+    throw failInference(
+      'TM_SERVICE_NOT_READY',
+      `view ${view.plan.name} (version ${view.version.slice(0, 12)}) is not live: its history has yet to be replayed; \`tidemark start\` or \`tidemark wait\` does that, \`tidemark status\` shows how far it is`,
+      { details: { view: view.plan.name, version: view.version } },
+    )
+  })
+  return results
+}

@@ -1,0 +1,64 @@
+import { isTidemarkError } from '../features/errors/tidemark-error.ts'
+import type { KeyedLog } from '../registry/keyed-logs.ts'
+import { viewsHash } from '../registry/view-sets.ts'
+import { KeyedPartition } from './keyed-partition.ts'
+import { moveServingAliases } from './live-views.ts'
+import type { StreamContext } from './stream-context.ts'
+
+interface Owned {
+  /** Hash of the views that it was claimed for. */
+  readonly views: string
+  readonly partition: KeyedPartition
+}
+
+/** Keyed logs → online states: applies live sets, backfills new view versions beside them, and lets services read those that have become live. */
+export class ApplyRole {
+  readonly #context: StreamContext
+  readonly #owned = new Map<string, Owned>()
+
+  constructor(context: StreamContext) {
+    this.#context = context
+  }
+
+  /** Makes views live that have no history to replay, and lets services read them. For a process that applies nothing. */
+  async begin(): Promise<void> {
+    for (const keyedLog of await this.#context.registry.keyedLogs()) {
+      for (let partition = 0; partition < this.#context.partitions; partition++)
+        await KeyedPartition.claim(this.#context, keyedLog, partition)
+    }
+    await moveServingAliases(this.#context)
+  }
+
+  /** One fetch and flush of every partition, and one step of its backfill. Returns how much moved. */
+  async runOnce(): Promise<number> {
+    let moved = 0
+    for (const keyedLog of await this.#context.registry.keyedLogs()) {
+      for (let partition = 0; partition < this.#context.partitions; partition++) {
+        moved += await this.#step(keyedLog, partition)
+      }
+    }
+    return moved + (await moveServingAliases(this.#context))
+  }
+
+  /** A partition that another worker has taken over is let go, and claimed again in the next round. */
+  async #step(keyedLog: KeyedLog, number: number): Promise<number> {
+    const name = `${keyedLog.name}/${number}`
+    try {
+      const { partition } = await this.#ownedAs(name, keyedLog, number)
+      return (await partition.runOnce()) + (await partition.backfillOnce())
+    } catch (error) {
+      this.#owned.delete(name)
+      if (isTidemarkError(error) && error.code === 'TM_STREAM_FENCED') return 1
+      throw error
+    }
+  }
+
+  async #ownedAs(name: string, keyedLog: KeyedLog, number: number): Promise<Owned> {
+    const views = viewsHash(keyedLog.views.map(({ version }) => version))
+    const held = this.#owned.get(name)
+    if (held?.views === views) return held
+    const owned = { views, partition: await KeyedPartition.claim(this.#context, keyedLog, number) }
+    this.#owned.set(name, owned)
+    return owned
+  }
+}
