@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { valueToJson } from '../../features/values/json-values.ts'
-import { ApplyRole } from '../../streams/apply.ts'
+import { ApplyRole } from '../../streams/apply-role.ts'
 import { IngestRole } from '../../streams/ingest.ts'
 import { BothWays } from '../support/both-ways.ts'
 import { hasErrorCode } from '../support/folders.ts'
