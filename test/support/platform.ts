@@ -18,6 +18,7 @@ import { openSqliteMetadata } from '../../stores/metadata/sqlite/open.ts'
 import { openFileObjects } from '../../stores/objects/files/open.ts'
 import { openLmdbOnline } from '../../stores/online/lmdb/open.ts'
 import { openTables } from '../../stores/tables/open-tables.ts'
+import { ApplyRole } from '../../streams/apply-role.ts'
 import { importFiles } from '../../streams/import-files.ts'
 import { produce } from '../../streams/produce.ts'
 import type { Accepted } from '../../streams/produce.ts'
@@ -74,6 +75,7 @@ export class Platform {
     if (definitions !== undefined) writeFileSync(join(this.directory, 'features/definitions.ts'), definitions)
     await this.context.registry.apply(this.directory, this.clock.ms)
     await createTopics(this.context)
+    await new ApplyRole(this.context).begin()
   }
 
   /** Another process on the same stores: its own log, online store and metadata handles. */
