@@ -1,15 +1,43 @@
 /** The package `tidemark`: what a project's definition files import. */
-export { entity, stream, table, featureView, featureService, defineConfig } from './authoring/definitions.ts'
-export type {
-  EntityDefinition,
-  Expectation,
-  FeatureVector,
-  ProjectConfig,
-  ServiceDefinition,
-  SourceDefinition,
-  ViewDefinition,
-} from './authoring/definitions.ts'
+export { entity, stream, table } from './authoring/definitions.ts'
+export type { EntityDefinition, SourceDefinition } from './authoring/definitions.ts'
+export { featureView } from './authoring/feature-view.ts'
+export type { Expectation, ViewDefinition } from './authoring/feature-view.ts'
+export { featureService } from './authoring/feature-service.ts'
+export type { FeatureVector, ServiceDefinition } from './authoring/feature-service.ts'
+export { defineConfig } from './authoring/project-config.ts'
+export type { ProjectConfig } from './authoring/project-config.ts'
 export { t } from './authoring/types.ts'
 export type { EventOf, TypeNode } from './authoring/types.ts'
-export { count, countWhere, first, last, latest, max, mean, min, sum } from './authoring/aggregations.ts'
+export {
+  all,
+  any,
+  approxDistinctCount,
+  bottomN,
+  count,
+  countWhere,
+  decayedCount,
+  decayedSum,
+  distinctCount,
+  first,
+  firstN,
+  histogram,
+  kurtosis,
+  last,
+  lastN,
+  latest,
+  max,
+  mean,
+  min,
+  quantile,
+  skewness,
+  stddev,
+  sum,
+  topN,
+  valueCounts,
+  variance,
+  vectorMean,
+  vectorSum,
+} from './authoring/aggregations.ts'
+export type { Aggregations } from './authoring/aggregations.ts'
 export { TidemarkError, isTidemarkError } from './errors/tidemark-error.ts'

@@ -1,5 +1,6 @@
 import { build } from 'esbuild'
 import type { Plugin } from 'esbuild'
+import { AGGREGATION_PARAMETERS } from './aggregation-parameters.ts'
 import { failRegistry } from './errors.ts'
 import { checkPurity } from './purity.ts'
 import { declaredNames, parseBundle, topLevel, walk } from './syntax.ts'
@@ -14,17 +15,21 @@ export { type as t }
 /* @__NO_SIDE_EFFECTS__ */ export function stream(name, options) { return { name, ...options } }
 /* @__NO_SIDE_EFFECTS__ */ export function table(name, options) { return { name, ...options } }
 /* @__NO_SIDE_EFFECTS__ */ export function featureView(name, options) { return { functions: viewFunctions(options), all: () => ({}), pick: () => ({}) } }
-/* @__NO_SIDE_EFFECTS__ */ export function featureService(name, options) { return { functions: Object.values(options.derive ?? {}) } }
+/* @__NO_SIDE_EFFECTS__ */ export function featureService(name, options) { return { functions: Object.values(options.derive ?? {}).map((field) => field.value ?? field) } }
 /* @__NO_SIDE_EFFECTS__ */ export function defineConfig(config) { return config }
 /* @__NO_SIDE_EFFECTS__ */ function aggregation(input) { return chain(input) }
 function viewFunctions(options) {
   const functions = options.where === undefined ? [] : [options.where]
-  for (const feature of Object.values(options.features)) if (typeof feature.spec === 'function') functions.push(feature.spec)
+  const features = typeof options.features === 'function' ? options.features(on) : options.features
+  for (const feature of Object.values(features)) if (typeof feature.spec === 'function') functions.push(feature.spec)
   return functions
 }
 `
-const AGGREGATIONS = ['count', 'countWhere', 'sum', 'mean', 'min', 'max', 'first', 'last', 'latest']
-const STUB_MODULE = STUB + AGGREGATIONS.map((name) => `export { aggregation as ${name} }`).join('\n')
+const KINDS = Object.keys(AGGREGATION_PARAMETERS)
+const STUB_MODULE = `${STUB}
+const on = { ${KINDS.map((name) => `${name}: aggregation`).join(', ')} }
+${KINDS.map((name) => `export { aggregation as ${name} }`).join('\n')}
+`
 
 const stubPlugin: Plugin = {
   name: 'tidemark-stub',

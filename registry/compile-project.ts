@@ -1,18 +1,11 @@
-import { compileAggregation } from '../features/aggregation/compile-aggregation.ts'
-import type { ServiceDefinition } from '../features/authoring/definitions.ts'
-import { isTidemarkError } from '../features/errors/tidemark-error.ts'
-import type { ServiceFeaturePlan, ServicePlan, ViewPlan } from '../features/plan/view-plan.ts'
+import type { ServiceDefinition } from '../features/authoring/feature-service.ts'
+import type { ViewPlan } from '../features/plan/view-plan.ts'
 import { bundleFunctions } from './bundle.ts'
 import { loadBundle } from './compartment.ts'
-import {
-  checkName,
-  compileEntity,
-  compileFields,
-  compileSource,
-  compileView,
-  versionOf,
-} from './compile-definitions.ts'
-import type { Refuse } from './compile-definitions.ts'
+import { compileService } from './compile-service.ts'
+import { compileEntity, compileSource } from './compile-source.ts'
+import type { Refuse } from './compile-source.ts'
+import { compileView, versionOf } from './compile-view.ts'
 import { failRegistry } from './errors.ts'
 import { lineWith, loadProject } from './load-project.ts'
 import type { Located } from './load-project.ts'
@@ -93,13 +86,6 @@ async function viewCandidate(
 ): Promise<Candidate> {
   const refuse = refuser(located)
   const plan = compileView(located.definition, refuse)
-  for (const feature of plan.features) {
-    try {
-      compileAggregation(feature)
-    } catch (error) {
-      refuse(feature.name, isTidemarkError(error) ? error.message : String(error))
-    }
-  }
   const code = plan.functionCount === 0 ? '' : await bundleFunctions(located.file, located.exportName)
   checkFunctions(code, plan.functionCount, plan.name, refuse)
   const { owner = null, tags = {}, description = null, freshness = null } = located.definition.options
@@ -130,53 +116,18 @@ async function serviceCandidate(
 ): Promise<Candidate> {
   const { definition } = located
   const refuse = refuser(located)
-  checkName(definition.name, 'service', refuse)
-  const features: ServiceFeaturePlan[] = definition.features.flatMap(({ view, names }) => {
-    const candidate = candidates.find(({ kind, name }) => kind === 'view' && name === view.name)
-    if (candidate === undefined)
-      return refuse(
-        view.name,
-        `service ${definition.name} reads view ${view.name}, which no file under features/ exports`,
-      )
-    const plan = candidate.plan as ViewPlan
-    return names.map((feature) => {
-      const found = plan.features.find(({ name }) => name === feature)
-      if (found === undefined)
-        return refuse(
-          feature,
-          `service ${definition.name}: view ${view.name} has no feature ${feature}; it has ${plan.features.map(({ name }) => name).join(', ')}`,
-        )
-      return {
-        view: view.name,
-        viewVersion: candidate.version,
-        feature,
-        fullName: `${view.name}__${feature}`,
-        type: found.type,
-      }
-    })
-  })
-  const request =
-    Object.keys(definition.request).length === 0
-      ? []
-      : compileFields(definition.request, `the request of service ${definition.name}`, refuse)
-  const derivedNames = Object.keys(definition.derive)
-  const names = [...features.map(({ fullName }) => fullName), ...request.map(({ name }) => name), ...derivedNames]
-  const twice = names.find((name, i) => names.indexOf(name) !== i)
-  if (twice !== undefined) refuse(twice, `service ${definition.name} has ${twice} twice`)
-  const derived = derivedNames.map((name, fn) => ({ name, fn, type: { kind: 'float64' as const } }))
-  const plan: ServicePlan = {
-    kind: 'service',
-    kernel: 1,
-    name: definition.name,
-    features,
-    request,
-    derived,
-    functionCount: derived.length,
-  }
-  const code = derived.length === 0 ? '' : await bundleFunctions(located.file, located.exportName)
-  checkFunctions(code, derived.length, plan.name, refuse)
+  const plan = compileService(
+    definition,
+    (name) => {
+      const found = candidates.find((candidate) => candidate.kind === 'view' && candidate.name === name)
+      return found === undefined ? null : { plan: found.plan as ViewPlan, version: found.version }
+    },
+    refuse,
+  )
+  const code = plan.functionCount === 0 ? '' : await bundleFunctions(located.file, located.exportName)
+  checkFunctions(code, plan.functionCount, plan.name, refuse)
   const { owner, tags, description } = definition
-  const reads = [...new Set(features.map(({ view }) => `view:${view}`))]
+  const reads = [...new Set(plan.features.map(({ view }) => `view:${view}`))]
   return {
     kind: 'service',
     name: plan.name,

@@ -3,13 +3,10 @@ import { registerHooks } from 'node:module'
 import { join, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { DEFINITION } from '../features/authoring/definitions.ts'
-import type {
-  EntityDefinition,
-  ProjectConfig,
-  ServiceDefinition,
-  SourceDefinition,
-  ViewDefinition,
-} from '../features/authoring/definitions.ts'
+import type { EntityDefinition, SourceDefinition } from '../features/authoring/definitions.ts'
+import type { ServiceDefinition } from '../features/authoring/feature-service.ts'
+import type { ViewDefinition } from '../features/authoring/feature-view.ts'
+import type { ProjectConfig } from '../features/authoring/project-config.ts'
 import { failRegistry } from './errors.ts'
 
 /** Definitions of a project with where each stands. */
@@ -121,7 +118,7 @@ export async function loadConfig(projectDir: string): Promise<ProjectConfig> {
       'TM_DEFINITION_INVALID',
       `${file} has no default export: write \`export default defineConfig({ … })\``,
     )
-  return loaded as ProjectConfig
+  return loaded
 }
 
 /** Where `text` (a name) stands in `file`, for messages: the first line at or after the one that names the definition; 1 if none does. */

@@ -7,6 +7,7 @@ import type { Aggregator, Cells } from './cells.ts'
 import { CountCells } from './count-cells.ts'
 import { DecayedSumFold } from './decayed-sums.ts'
 import { ExtremeCells } from './extreme-cells.ts'
+import { ExtremeIntegerCells } from './extreme-integers.ts'
 import { FoldCells } from './fold-cells.ts'
 import type { Fold } from './fold-cells.ts'
 import { HistogramCells } from './histogram-cells.ts'
@@ -25,6 +26,7 @@ import {
   readOrdered,
   readSum,
   setCount,
+  setInteger,
   setNumber,
   setObject,
 } from './readers.ts'
@@ -39,7 +41,7 @@ import type { VectorSum } from './vector-sums.ts'
 type KindOf<K extends AggregationPlan['kind']> = Extract<AggregationPlan, { kind: K }>
 
 const NUMBERS: ReadonlySet<string> = new Set(['int32', 'int64', 'float32', 'float64'])
-const DOUBLES: ReadonlySet<string> = new Set(['int32', 'float32', 'float64', 'timestamp'])
+const EXTREMES: ReadonlySet<string> = new Set([...NUMBERS, 'timestamp'])
 const BOOLEANS: ReadonlySet<string> = new Set(['bool'])
 const VECTORS: ReadonlySet<string> = new Set(['vector'])
 const KEYS: ReadonlySet<string> = new Set([
@@ -59,8 +61,8 @@ const INPUT_KINDS: Partial<Record<AggregationPlan['kind'], ReadonlySet<string>>>
   countWhere: BOOLEANS,
   sum: NUMBERS,
   mean: NUMBERS,
-  min: DOUBLES,
-  max: DOUBLES,
+  min: EXTREMES,
+  max: EXTREMES,
   any: BOOLEANS,
   all: BOOLEANS,
   variance: NUMBERS,
@@ -126,9 +128,8 @@ function compilePlain(aggregation: AggregationPlan): Aggregator {
     case 'mean':
       return aggregator<SumCells>('sum', null, () => new SumCells(), readMean)
     case 'min':
-      return aggregator<ExtremeCells>('min', null, () => new ExtremeCells(1), readExtreme)
     case 'max':
-      return aggregator<ExtremeCells>('max', null, () => new ExtremeCells(-1), readExtreme)
+      return compileExtreme(aggregation.kind, aggregation.input.type)
     case 'first':
     case 'last':
     case 'latest': {
@@ -164,6 +165,20 @@ function compilePlain(aggregation: AggregationPlan): Aggregator {
     case 'decayedCount':
       return compileDecayed(aggregation.halfLifeMs)
   }
+}
+
+function compileExtreme(kind: 'min' | 'max', type: FieldType): Aggregator {
+  const sign = kind === 'min' ? 1 : -1
+  if (type.kind !== 'int64') return aggregator<ExtremeCells>(kind, null, () => new ExtremeCells(sign), readExtreme)
+  return aggregator<ExtremeIntegerCells>(
+    `${kind} int64`,
+    null,
+    () => new ExtremeIntegerCells(sign),
+    (cells, cell, out, row) => {
+      if (cells.isEmpty(cell)) setNull(out, row, STATUS.EMPTY_WINDOW)
+      else setInteger(out, row, cells.best[cell])
+    },
+  )
 }
 
 function compileTruth(kind: 'any' | 'all'): Aggregator {

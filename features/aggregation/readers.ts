@@ -22,6 +22,13 @@ export function setNumber(out: ResultColumn, row: number, value: number): void {
   setPresent(out, row)
 }
 
+/** An int64, or null and INVALID beyond it. */
+export function setInteger(out: ResultColumn, row: number, value: bigint): void {
+  if (value < INT64_MIN || value > INT64_MAX) return setNull(out, row, STATUS.INVALID)
+  out.bigints[row] = value
+  setPresent(out, row)
+}
+
 export function setObject(out: ResultColumn, row: number, value: Value): void {
   out.objects[row] = value
   setPresent(out, row)
@@ -50,10 +57,7 @@ export function readSum(cells: SumCells, cell: number, out: ResultColumn, row: n
 
 export function readIntegerSum(cells: SumCells, cell: number, out: ResultColumn, row: number): void {
   if (cells.count[cell] === 0) return setNull(out, row, STATUS.EMPTY_WINDOW)
-  const sum = cells.exact(cell) >> 1074n
-  if (sum < INT64_MIN || sum > INT64_MAX) return setNull(out, row, STATUS.INVALID)
-  out.bigints[row] = sum
-  setPresent(out, row)
+  setInteger(out, row, cells.exact(cell) >> 1074n)
 }
 
 /** round(round(Σ) / n), as the design fixes it. */

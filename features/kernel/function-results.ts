@@ -35,21 +35,30 @@ export function coerceResult(type: FieldType, result: unknown): Value | undefine
     case 'enum':
       return typeof result === 'string' && type.values.includes(result) ? result : undefined
     case 'bytes':
-      return result instanceof Uint8Array ? result.slice() : undefined
+      return isTyped(result, 'Uint8Array') ? Uint8Array.from(result as Uint8Array) : undefined
     case 'vector':
       return coerceVector(type.length, result)
   }
 }
 
 function coerceVector(length: number, result: unknown): Float32Array | undefined {
-  if (!Array.isArray(result) && !(result instanceof Float32Array)) return undefined
-  if (result.length !== length) return undefined
-  const vector = Float32Array.from(result as ArrayLike<number>)
+  if (!Array.isArray(result) && !isTyped(result, 'Float32Array')) return undefined
+  const items = result as readonly unknown[]
+  if (items.length !== length) return undefined
+  const vector = new Float32Array(length)
   for (let i = 0; i < length; i++) {
+    const item = items[i]
+    if (typeof item !== 'number') return undefined
+    vector[i] = item
     if (!Number.isFinite(vector[i])) return undefined
     vector[i] += 0
   }
   return vector
+}
+
+/** By tag, not by instanceof: user functions run in a realm of their own, whose arrays have other constructors. */
+function isTyped(value: unknown, name: string): boolean {
+  return ArrayBuffer.isView(value) && Object.prototype.toString.call(value) === `[object ${name}]`
 }
 
 /** A column of `length` nulls' worth of room that `set` fills row by row; rows never set are null. */

@@ -51,6 +51,10 @@ export function planValue(value: PlanValue, type: ValueType): Value {
   }
   if (typeof value === 'object' && 'int64' in value) return BigInt(value.int64)
   if (typeof value === 'object' && 'base64' in value) return decodeBase64(value.base64)
+  if (typeof value === 'object' && 'pairs' in value) {
+    if (type.kind !== 'map') throw new TypeError(`a plan holds a map for a ${type.kind}`)
+    return new Map(value.pairs.map(([key, item]) => [planValue(key, type.key), planValue(item, type.value)]))
+  }
   return value as Value
 }
 

@@ -1,6 +1,12 @@
 import type { FieldPlan, FieldType, ValueType } from './field-type.ts'
 import type { EntityPlan, SourcePlan } from './source-plan.ts'
 
+/**
+ * Version of the plan format and of everything in the kernel that decides a value: aggregations, statuses, the Math of user functions. It is part of
+ * every plan, so a change of it makes new versions of all views and services.
+ */
+export const KERNEL_VERSION = 1
+
 /** What an aggregation reads from an event: a column, or function number `fn` of the bundled code, whose results have `type`. */
 export type InputPlan =
   | { readonly column: string; readonly type: FieldType; readonly nullable: boolean }
@@ -40,9 +46,16 @@ export type AggregationKind = AggregationPlan['kind']
 export type WindowPlan =
   { readonly kind: 'lifetime' } | { readonly kind: 'sliding'; readonly lengthMs: number; readonly hopMs: number }
 
-/** Values inside plans: JSON-clean. bigint as `{int64}`, bytes as `{base64}`, non-JSON-able doubles do not occur. */
+/** Values inside plans: JSON-clean. bigint as `{int64}`, bytes as `{base64}`, maps as `{pairs}`, non-JSON-able doubles do not occur. */
 export type PlanValue =
-  null | boolean | number | string | { readonly int64: string } | { readonly base64: string } | readonly PlanValue[]
+  | null
+  | boolean
+  | number
+  | string
+  | { readonly int64: string }
+  | { readonly base64: string }
+  | { readonly pairs: readonly (readonly [PlanValue, PlanValue])[] }
+  | readonly PlanValue[]
 
 export type RulePlan =
   | { readonly kind: 'notNull' }
@@ -70,8 +83,7 @@ export interface FeaturePlan {
  */
 export interface ViewPlan {
   readonly kind: 'view'
-  /** Version of this plan format and of the kernel's semantics. */
-  readonly kernel: 1
+  readonly kernel: typeof KERNEL_VERSION
   readonly name: string
   readonly entity: EntityPlan
   readonly source: SourcePlan
@@ -100,12 +112,12 @@ export interface DerivedPlan {
 
 /**
  * A feature service: features in order, then request fields, then derived fields. Its version is SHA-256 over this plan's canonical bytes
- * (which name the view versions) and the derive code. Derived values are float64 unless the function returns a boolean or string
- * (declared by `type`).
+ * (which name the view versions) and the derive code. Derived values are float64 unless
+ * declared otherwise.
  */
 export interface ServicePlan {
   readonly kind: 'service'
-  readonly kernel: 1
+  readonly kernel: typeof KERNEL_VERSION
   readonly name: string
   readonly features: readonly ServiceFeaturePlan[]
   readonly request: readonly FieldPlan[]

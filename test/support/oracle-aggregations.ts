@@ -129,9 +129,9 @@ function oracleNumbers(plan: AggregationPlan, values: readonly (number | bigint)
       return Number.isFinite(rounded) ? rounded / values.length + 0 : INVALID
     }
     case 'min':
-      return Math.min(...values.map(Number))
+      return [...values].sort(byValue)[0]
     case 'max':
-      return Math.max(...values.map(Number))
+      return [...values].sort(byValue).at(-1)
     case 'histogram':
       return [-Infinity, ...plan.edges].map(
         (edge, i) => values.filter((value) => value >= edge && !(value >= (plan.edges[i] ?? Infinity))).length,

@@ -21,8 +21,13 @@ async function compile(context: TestContext, text: string, more: Readonly<Record
 
 const REFUSED: readonly [what: string, text: string, code: string, says: RegExp][] = [
   ['a bad name', view("Spend: count().over('1h')"), 'TM_DEFINITION_INVALID', /lower-case letters/],
-  ['an unknown column', view("a: sum('amuont').over('1h')"), 'TM_DEFINITION_INVALID', /no column amuont.*card_id/],
-  ['a sum of strings', view("a: sum('merchant').over('1h')"), 'TM_DEFINITION_INVALID', /sum needs numbers.*string/],
+  ['an unknown column', view("a: sum('amuont').over('1h')"), 'TM_DEFINITION_INVALID', /reads column "amuont".*card_id/],
+  [
+    'a sum of strings',
+    view("a: sum('merchant').over('1h')"),
+    'TM_DEFINITION_INVALID',
+    /sum reads int32, int64, float32, float64, but its input is string/,
+  ],
   [
     'a window that is no multiple of its hop',
     view("a: count().over('1h', { hop: '7m' })"),
@@ -68,7 +73,7 @@ const REFUSED: readonly [what: string, text: string, code: string, says: RegExp]
     'a service naming an unknown feature',
     `${view("a: count().over('1h')")}export const s = featureService('s', { features: [spend.pick('zzz')] })`,
     'TM_DEFINITION_INVALID',
-    /no feature zzz/,
+    /no feature "zzz"/,
   ],
   [
     'two definitions of one name',

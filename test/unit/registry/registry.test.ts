@@ -88,9 +88,9 @@ test('wrong definitions are refused with file, line and reason', async (context)
     [
       "sum('amount')",
       "sum('amuont')",
-      /card\.ts:\d+: feature spend_24h of view card_spend: source payments has no column amuont/,
+      /card\.ts:\d+: feature spend_24h of view card_spend: sum reads column "amuont", which the source does not have/,
     ],
-    ["sum('amount')", "sum('merchant')", /sum needs numbers, the column is string/],
+    ["sum('amount')", "sum('merchant')", /sum reads int32, int64, float32, float64, but its input is string/],
     ["{ hop: '1h' }", "{ hop: '5h' }", /not a multiple of its hop/],
     ["over('24h')", "over('1 day')", /is not a duration/],
     ["'card_spend'", "'Card-Spend'", /view name "Card-Spend" is not allowed/],
