@@ -18,6 +18,12 @@ export const STORE_ERRORS = {
     status: 500,
     meaning: 'A read asked for an offset that the log no longer holds or never held.',
   },
+  TM_LOG_CONFLICT: {
+    disposition: 'retry',
+    status: 409,
+    meaning:
+      'Another process appended to a log meanwhile, so that a conditional append did nothing. Read on and try again.',
+  },
   TM_ONLINE_INCARNATION: {
     disposition: 'halt',
     status: 500,

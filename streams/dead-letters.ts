@@ -1,41 +1,67 @@
-import type { Log } from '../stores/log/log.ts'
+import type { Log, TopicAppend } from '../stores/log/log.ts'
+import type { Sequence } from './block.ts'
+import { isAfter } from './origin-filter.ts'
 import { deadTopic } from './stream-context.ts'
 
 /** An event that was refused, kept with the cause and the payload. */
 export interface DeadLetter {
   readonly code: string
   readonly reason: string
+  /** Where the event came from, and its place there. */
   readonly origin: string
   readonly sequence: readonly [number, number]
+  /** The event as JSON text, as it was sent; an imported row as an object of its columns. */
   readonly payload: string
+  /** The offset of the letter that this one stands for from now on: replay moves letters behind those it replayed before. */
+  readonly movedFrom?: number
 }
 
+export interface StoredLetter extends DeadLetter {
+  readonly offset: number
+  /** Epoch ms. */
+  readonly appendTime: number
+}
+
+/** The highest sequence of every origin up to some offset of a dead-letter log. */
+export type LetterSequences = Map<string, Sequence>
+
+const FETCH_BYTES = 1 << 20
 const encoder = new TextEncoder()
 const decoder = new TextDecoder()
 
-export async function appendDeadLetters(log: Log, source: string, letters: readonly DeadLetter[]): Promise<void> {
-  if (letters.length > 0)
-    await log.append(
-      deadTopic(source),
-      0,
-      letters.map((letter) => encoder.encode(JSON.stringify(letter))),
-    )
+/** Letters in the order of their sequences, for an append together with the blocks of the same fetch. */
+export function deadLetterAppends(source: string, letters: readonly DeadLetter[]): TopicAppend[] {
+  if (letters.length === 0) return []
+  const values = letters.map((letter) => encoder.encode(JSON.stringify(letter)))
+  return [{ topic: deadTopic(source), partition: 0, values }]
 }
 
-/** Dead letters in append order with their offsets. A letter that was appended again after a restart is listed once. */
-export async function listDeadLetters(
+/**
+ * Letters in append order, a fetch at a time. One that was appended again after a restart is left out: a producer appends its letters in the order of
+ * their sequences, so `seen` (which is advanced) tells.
+ */
+export async function* readDeadLetters(
   log: Log,
   source: string,
-): Promise<(DeadLetter & { offset: number; appendTime: number })[]> {
-  const letters = new Map<string, DeadLetter & { offset: number; appendTime: number }>()
-  for (let next = 0; ;) {
-    const records = await log.read(deadTopic(source), 0, next, 1 << 20)
-    if (records.length === 0) return [...letters.values()]
+  from: { readonly offset: number; readonly seen: LetterSequences } = { offset: 0, seen: new Map() },
+): AsyncIterable<{ readonly letters: readonly StoredLetter[]; readonly nextOffset: number }> {
+  for (let next = from.offset; ;) {
+    const records = await log.read(deadTopic(source), 0, next, FETCH_BYTES)
+    if (records.length === 0) return
+    const letters: StoredLetter[] = []
     for (const { offset, appendTime, value } of records) {
       const letter = JSON.parse(decoder.decode(value)) as DeadLetter
-      const id = `${letter.origin}/${letter.sequence.join('.')}`
-      if (!letters.has(id)) letters.set(id, { ...letter, offset, appendTime })
-      next = offset + 1
+      if (isFirst(letter, from.seen)) letters.push({ ...letter, offset, appendTime })
     }
+    next = records[records.length - 1].offset + 1
+    yield { letters, nextOffset: next }
   }
+}
+
+function isFirst({ origin, sequence: [offset, index], movedFrom }: DeadLetter, seen: LetterSequences): boolean {
+  if (movedFrom !== undefined) return true
+  const highest = seen.get(origin)
+  if (highest !== undefined && !isAfter(offset, index, highest)) return false
+  seen.set(origin, { offset, index })
+  return true
 }

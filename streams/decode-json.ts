@@ -82,7 +82,7 @@ function decodeField(field: FieldPlan, raw: unknown): Value {
   }
   const value = coerceResult(field.type, normalise(field, raw))
   if (value !== undefined && value !== null) return value
-  if (typeof raw === 'number' && !Number.isFinite(raw)) {
+  if (isNonFinite(field, raw)) {
     if (field.nonFinite === 'null') return null
     throw failStream('TM_EVENT_NON_FINITE', `field ${field.name} is not finite`)
   }
@@ -92,6 +92,12 @@ function decodeField(field: FieldPlan, raw: unknown): Value {
     'TM_EVENT_TYPE',
     `field ${field.name} should be ${field.type.kind}, found ${Array.isArray(raw) ? 'an array' : typeof raw}`,
   )
+}
+
+/** 1e999, and the text that NaN and the infinities have in JSON of other systems. */
+function isNonFinite({ type }: FieldPlan, raw: unknown): boolean {
+  if (type.kind !== 'float32' && type.kind !== 'float64') return false
+  return typeof raw === 'number' || raw === 'NaN' || raw === 'Infinity' || raw === '-Infinity'
 }
 
 function normalise(field: FieldPlan, raw: unknown): unknown {

@@ -29,6 +29,11 @@ export const STREAM_ERRORS = {
     status: 422,
     meaning: 'An imported row says it could be known later than it was appended.',
   },
+  TM_SOURCE_UNUSED: {
+    disposition: 'reject',
+    status: 409,
+    meaning: 'No feature view reads the source, so a replayed event would go nowhere. Define a view first.',
+  },
   TM_STREAM_GAP: {
     disposition: 'halt',
     status: 500,

@@ -1,10 +1,12 @@
 import { createHash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
 import type { Column, NumberColumn } from '../features/values/column.ts'
+import { columnValue } from '../features/values/column.ts'
+import { valueToJson } from '../features/values/json-values.ts'
 import type { SourcePlan } from '../features/plan/source-plan.ts'
 import { failStore } from '../stores/errors.ts'
 import { gather, gatherColumn } from '../features/values/gather.ts'
-import { appendDeadLetters } from './dead-letters.ts'
+import { deadLetterAppends, readDeadLetters } from './dead-letters.ts'
 import type { DeadLetter } from './dead-letters.ts'
 import { repartition, rowsWithNullKey } from './keyed-append.ts'
 import type { LastSent } from './keyed-append.ts'
@@ -57,6 +59,29 @@ async function hashFile(path: string): Promise<string> {
   return hash.digest('hex')
 }
 
+/** Progress scope `import`, by origin. */
+interface ImportProgress {
+  /** Rows that were appended or refused. */
+  readonly rows: number
+}
+
+/**
+ * What an import of the same file did before. Its dead letters stay letters, even where the schema takes in more today: they come in by replay. Rows that
+ * it took in are none, even where the schema takes in less.
+ */
+async function earlierImport(
+  { log, metadata }: StreamContext,
+  source: string,
+  origin: string,
+): Promise<ImportProgress & { readonly letters: ReadonlyMap<number, string> }> {
+  const held = await metadata.readProgress<ImportProgress>('import', origin)
+  const codes = new Map<number, string>()
+  for await (const { letters } of readDeadLetters(log, source))
+    for (const letter of letters)
+      if (letter.origin === origin && letter.movedFrom === undefined) codes.set(letter.sequence[0], letter.code)
+  return { rows: held?.rows ?? 0, letters: codes }
+}
+
 interface ImportJob {
   readonly source: SourcePlan
   readonly keyedLogs: readonly KeyedLog[]
@@ -73,6 +98,7 @@ async function importFile(
 ): Promise<void> {
   const { source, keyedLogs, origin } = job
   const lastSent: LastSent = {}
+  const held = await earlierImport(context, source.name, origin)
   let firstRow = 0
   const keys = keyedLogs.flatMap(({ entity }) => entity.columns).filter(({ type }) => type.kind === 'string')
   for await (const { rows, columns } of context.tables.readColumns(
@@ -81,14 +107,20 @@ async function importFile(
     { emptyStrings: new Set(keys.map(({ name }) => name)) },
   )) {
     const refused = refusals(job, columns, rows, Math.floor(context.log.now()))
-    const letters: DeadLetter[] = [...refused].map(([row, code]) => ({
+    for (let row = 0; row < rows; row++) {
+      const code = held.letters.get(firstRow + row)
+      if (code !== undefined) refused.set(row, code)
+    }
+    const fresh = [...refused]
+      .filter(([row]) => firstRow + row >= held.rows && !held.letters.has(firstRow + row))
+      .sort(([a], [b]) => a - b)
+    const letters: DeadLetter[] = fresh.map(([row, code]) => ({
       code,
       reason: `row ${firstRow + row + 1} of ${job.file}`,
       origin,
       sequence: [firstRow + row, 0],
-      payload: '',
+      payload: rowJson(source, columns, row),
     }))
-    await appendDeadLetters(context.log, source.name, letters)
     const keep = Int32Array.from({ length: rows }, (_, row) => row).filter((row) => !refused.has(row))
     const picked = columns.map((column) => gatherColumn(column, keep))
     const events = {
@@ -108,13 +140,27 @@ async function importFile(
         lastSent,
       ),
     )
-    if (appends.length > 0) await context.log.appendAll(appends)
+    const all = [...deadLetterAppends(source.name, letters), ...appends]
+    if (all.length > 0) await context.log.appendAll(all)
     total.accepted += keep.length
     total.refused += refused.size
     for (const code of refused.values()) total.codes[code] = (total.codes[code] ?? 0) + 1
     firstRow += rows
+    if (firstRow > held.rows)
+      await context.metadata.writeProgress('import', origin, { rows: firstRow } satisfies ImportProgress)
     onProgress?.(firstRow)
   }
+}
+
+/** A row as the JSON event that decodes to it; NaN and infinities as text. */
+function rowJson(source: SourcePlan, columns: readonly Column[], row: number): string {
+  const cells = source.fields.map(({ name }, f) => {
+    const value = columnValue(columns[f], row)
+    const text =
+      typeof value === 'number' && !Number.isFinite(value) ? JSON.stringify(String(value)) : valueToJson(value)
+    return `${JSON.stringify(name)}:${text}`
+  })
+  return `{${cells.join(',')}}`
 }
 
 function timesOf(source: SourcePlan, name: string, columns: readonly Column[], keep: Int32Array): Float64Array {

@@ -1,12 +1,11 @@
 import type { SourcePlan } from '../features/plan/source-plan.ts'
 import type { KeyedLog } from '../registry/keyed-logs.ts'
 import type { LogRecord, TopicAppend } from '../stores/log/log.ts'
-import { gather, gatherColumn } from '../features/values/gather.ts'
-import { appendDeadLetters } from './dead-letters.ts'
+import { deadLetterAppends } from './dead-letters.ts'
 import type { DeadLetter } from './dead-letters.ts'
-import { decodeJson } from './decode-json.ts'
+import { decodeEvents } from './decode-events.ts'
 import { failStream } from './errors.ts'
-import { repartition, rowsWithNullKey } from './keyed-append.ts'
+import { repartition } from './keyed-append.ts'
 import type { LastSent } from './keyed-append.ts'
 import { keyedTopic, sourceTopic } from './stream-context.ts'
 import type { StreamContext } from './stream-context.ts'
@@ -59,8 +58,8 @@ export class IngestRole {
     if (records.length === 0) return 0
     const lastSent = { ...checkpoint.lastSent }
     const { events, appends, letters } = this.#convert(source, keyedLogs, `${topic.incarnation}/0`, records, lastSent)
-    await appendDeadLetters(log, source.name, letters)
-    if (appends.length > 0) await log.appendAll(appends)
+    const all = [...deadLetterAppends(source.name, letters), ...appends]
+    if (all.length > 0) await log.appendAll(all)
     await metadata.writeProgress('ingest', source.name, {
       ...checkpoint,
       nextOffset: records[records.length - 1].offset + 1,
@@ -87,7 +86,11 @@ export class IngestRole {
           places.push([record.offset, index])
         })
     }
-    const decoded = decodeJson(source, payloads)
+    const decoded = decodeEvents(
+      source,
+      keyedLogs.map(({ entity }) => entity),
+      payloads,
+    )
     const letters: DeadLetter[] = decoded.refused.map(({ row, code, reason }) => ({
       code,
       reason,
@@ -95,31 +98,15 @@ export class IngestRole {
       sequence: places[row],
       payload: payloads[row],
     }))
-    const nullKeys = rowsWithNullKey(
-      source,
-      keyedLogs.map(({ entity }) => entity),
-      decoded.columns,
-      decoded.rows.length,
-    )
-    for (const i of nullKeys) {
-      const row = decoded.rows[i]
-      letters.push({
-        code: 'TM_EVENT_KEY_NULL',
-        reason: 'a column of an entity key is null',
-        origin,
-        sequence: places[row],
-        payload: payloads[row],
-      })
-    }
-    const keep = Int32Array.from(decoded.rows.keys()).filter((i) => !nullKeys.has(i))
+    const { rows, columns, eventTime } = decoded
     const events = {
       origin,
-      length: keep.length,
-      sequenceOffset: Float64Array.from(keep, (i) => places[decoded.rows[i]][0]),
-      sequenceIndex: Int32Array.from(keep, (i) => places[decoded.rows[i]][1]),
-      eventTime: gather(decoded.eventTime, keep, new Float64Array(keep.length)),
-      arrival: new Float64Array(keep.length).fill(NaN),
-      columns: decoded.columns.map((column) => gatherColumn(column, keep)),
+      length: rows.length,
+      sequenceOffset: Float64Array.from(rows, (row) => places[row][0]),
+      sequenceIndex: rows.map((row) => places[row][1]),
+      eventTime,
+      arrival: new Float64Array(rows.length).fill(NaN),
+      columns,
     }
     const { buckets, partitions } = this.#context
     const appends: TopicAppend[] = keyedLogs.flatMap((keyedLog) =>

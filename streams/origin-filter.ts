@@ -5,7 +5,7 @@ import { NO_SEQUENCE } from './block.ts'
 import { failStream } from './errors.ts'
 
 /** Whether a comes after b. */
-function isAfter(aOffset: number, aIndex: number, b: Sequence): boolean {
+export function isAfter(aOffset: number, aIndex: number, b: Sequence): boolean {
   return aOffset > b.offset || (aOffset === b.offset && aIndex > b.index)
 }
 

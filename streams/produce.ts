@@ -1,4 +1,4 @@
-import { decodeJson } from './decode-json.ts'
+import { decodeEvents } from './decode-events.ts'
 import { createTopics, sourceTopic } from './stream-context.ts'
 import type { StreamContext } from './stream-context.ts'
 
@@ -20,11 +20,14 @@ export async function produce(
 ): Promise<Accepted> {
   const source = await context.registry.source(sourceName)
   await createTopics(context)
+  const entities = (await context.registry.keyedLogs())
+    .filter((log) => log.source.name === source.name)
+    .map(({ entity }) => entity)
   const result: Accepted = { accepted: 0, refused: 0, codes: {} }
   let pending: string[] = []
   const send = async (): Promise<void> => {
     if (pending.length === 0) return
-    const { rows, refused } = decodeJson(source, pending)
+    const { rows, refused } = decodeEvents(source, entities, pending)
     result.accepted += rows.length
     result.refused += refused.length
     for (const { code } of refused) result.codes[code] = (result.codes[code] ?? 0) + 1

@@ -1,6 +1,6 @@
 import type { Command } from 'commander'
-import { listDeadLetters } from '../../streams/dead-letters.ts'
-import { deadTopic } from '../../streams/stream-context.ts'
+import { countDeadLetters } from '../../streams/dead-letter-counts.ts'
+import type { DeadLetterCounts } from '../../streams/dead-letter-counts.ts'
 import { ingestLag, isCaughtUp, partitionStatus } from '../../streams/wait.ts'
 import { isRunning } from '../start-socket.ts'
 import { print, withProject } from './with-project.ts'
@@ -12,16 +12,16 @@ export function registerStatus(program: Command): void {
     .action(async (_options: unknown, command: Command) => {
       await withProject(command, async (project, json) => {
         const partitions = await partitionStatus(project)
-        const dead: Record<string, number> = {}
-        for (const { name } of await project.registry.sources())
-          dead[name] =
-            (await project.log.topic(deadTopic(name))) === null ? 0 : (await listDeadLetters(project.log, name)).length
+        const letters: Record<string, DeadLetterCounts> = {}
+        for (const { name } of await project.registry.sources()) letters[name] = await countDeadLetters(project, name)
+        const byName = Object.entries(letters)
         const status = {
           running: await isRunning(project.dataFolder),
           caughtUp: await isCaughtUp(project),
           ingestLagRecords: await ingestLag(project),
           partitions,
-          deadLetters: dead,
+          deadLetters: Object.fromEntries(byName.map(([source, { pending }]) => [source, pending])),
+          deadLetterCodes: Object.fromEntries(byName.map(([source, { byCode }]) => [source, byCode])),
         }
         print(json, status, [
           `running: ${status.running}   caught up: ${status.caughtUp}   records not ingested: ${status.ingestLagRecords}`,
@@ -29,8 +29,14 @@ export function registerStatus(program: Command): void {
             ({ keyedLog, partition, endOffset, appliedOffset, archivedOffset }) =>
               `${`${keyedLog}/${partition}`.padEnd(36)} end ${endOffset}  applied ${appliedOffset}  archived ${archivedOffset}`,
           ),
-          ...Object.entries(dead).map(([source, count]) => `dead letters of ${source}: ${count}`),
+          ...byName.map(([source, counts]) => describeLetters(source, counts)),
         ])
       })
     })
+}
+
+function describeLetters(source: string, { pending, replayed, dropped, byCode }: DeadLetterCounts): string {
+  const codes = Object.entries(byCode).map(([code, count]) => `${code} ${count}`)
+  const past = [...(replayed > 0 ? [`${replayed} replayed`] : []), ...(dropped > 0 ? [`${dropped} dropped`] : [])]
+  return `dead letters of ${source}: ${[pending, ...codes, ...past].join('  ')}`
 }

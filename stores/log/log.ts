@@ -31,6 +31,8 @@ export interface TopicAppend {
   readonly topic: string
   readonly partition: number
   readonly values: readonly Uint8Array[]
+  /** Where given, the whole call appends nothing and fails with TM_LOG_CONFLICT unless this is the partition's end offset. */
+  readonly ifEnd?: number
 }
 
 export interface Log {

@@ -158,6 +158,23 @@ export function logContract(name: string, fixture: (context: TestContext) => Pro
     assert.equal(await log.endOffset('a', 1), 2)
   })
 
+  check('a conditional append that comes too late appends nothing at all', async (log, { open }) => {
+    await log.createTopic('a', { partitions: 1 })
+    await log.createTopic('b', { partitions: 1 })
+    await log.append('a', 0, [bytes(1)])
+    const other = await open()
+    const conditional = (ifEnd: number) => [
+      { topic: 'b', partition: 0, values: [bytes(2)] },
+      { topic: 'a', partition: 0, values: [bytes(3)], ifEnd },
+    ]
+    await assert.rejects(other.appendAll(conditional(0)), hasErrorCode('TM_LOG_CONFLICT'))
+    assert.equal(await log.endOffset('b', 0), 0)
+    await other.appendAll(conditional(1))
+    await assert.rejects(log.appendAll(conditional(1)), hasErrorCode('TM_LOG_CONFLICT'))
+    assert.equal(await log.endOffset('a', 0), 2)
+    assert.equal(await log.endOffset('b', 0), 1)
+  })
+
   check('waiting ends with an append by another handle, an abort or the timeout', async (log, { open }) => {
     await log.createTopic('a', { partitions: 1 })
     const other = await open()

@@ -104,6 +104,7 @@ class LmdbLog implements Log {
 
   async appendAll(appends: readonly TopicAppend[]): Promise<AppendResult[]> {
     const results = this.#db.transactionSync(() => {
+      for (const append of appends) this.#checkEnd(append)
       const settled = this.#settled()
       return appends.map((append) => this.#appendOne(append, settled))
     })
@@ -126,6 +127,16 @@ class LmdbLog implements Log {
 
   #settled(): number {
     return this.#db.getBinary(SETTLED_KEY)?.readDoubleLE(0) ?? 0
+  }
+
+  #checkEnd({ topic, partition, ifEnd }: TopicAppend): void {
+    if (ifEnd === undefined) return
+    const { offset } = this.#end(this.#required(topic, partition), partition)
+    if (offset !== ifEnd)
+      throw failStore(
+        'TM_LOG_CONFLICT',
+        `${topic}, partition ${partition} ends at ${offset}, not ${ifEnd}: another process appended meanwhile; read on and try again`,
+      )
   }
 
   #appendOne(append: TopicAppend, settled: number): AppendResult {

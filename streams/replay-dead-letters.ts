@@ -1,0 +1,172 @@
+import { isTidemarkError } from '../features/errors/tidemark-error.ts'
+import type { SourcePlan } from '../features/plan/source-plan.ts'
+import { gatherColumn } from '../features/values/gather.ts'
+import type { KeyedLog } from '../registry/keyed-logs.ts'
+import { readDeadLetters, deadLetterAppends } from './dead-letters.ts'
+import type { DeadLetter, StoredLetter } from './dead-letters.ts'
+import { LetterOutcomes } from './dead-letter-outcomes.ts'
+import { decodeEvents } from './decode-events.ts'
+import type { DecodedRows } from './decode-events.ts'
+import { failStream } from './errors.ts'
+import { repartition } from './keyed-append.ts'
+import { createTopics, deadTopic, keyedTopic } from './stream-context.ts'
+import type { StreamContext } from './stream-context.ts'
+
+export interface LetterFilter {
+  /** Letters of this code only. */
+  readonly code?: string
+  /** At most so many letters, oldest first. */
+  readonly limit?: number
+}
+
+export interface Replayed {
+  replayed: number
+  /** Letters that are refused still: they stay. */
+  refused: number
+  /** The refused by the code that they are refused with now. */
+  codes: Record<string, number>
+}
+
+/** Another replay or drop got in between: read the outcomes again and go on. */
+const ATTEMPTS_MAX = 20
+
+/**
+ * Appends pending letters that the current schema takes in to the keyed logs. Their arrival is the time of that append; their origin is the dead-letter
+ * log, their sequence the letter's offset, so that a letter counts once however often this is run or killed. Sequences only grow, hence a letter
+ * below one that was replayed earlier is first moved to the end of the log.
+ */
+export async function replayDeadLetters(
+  context: StreamContext,
+  sourceName: string,
+  filter: LetterFilter = {},
+): Promise<Replayed> {
+  const source = await context.registry.source(sourceName)
+  await createTopics(context)
+  const keyedLogs = (await context.registry.keyedLogs()).filter((log) => log.source.name === source.name)
+  if (keyedLogs.length === 0)
+    throw failStream(
+      'TM_SOURCE_UNUSED',
+      `no feature view reads ${source.name}, so a replayed event would go nowhere: define one and run \`tidemark apply\``,
+    )
+  let replayed = 0
+  return retryOnConflict(async () => {
+    const result: Replayed = { replayed, refused: 0, codes: {} }
+    try {
+      await replayOnce({ context, source, keyedLogs, filter, result })
+      return result
+    } finally {
+      replayed = result.replayed
+    }
+  })
+}
+
+/** Marks pending letters as done with, without replaying them. Returns how many. */
+export async function dropDeadLetters(
+  { log }: Pick<StreamContext, 'log'>,
+  source: string,
+  filter: LetterFilter = {},
+): Promise<number> {
+  let dropped = 0
+  if ((await log.topic(deadTopic(source))) === null) return 0
+  return retryOnConflict(async () => {
+    const outcomes = await LetterOutcomes.read(log, source)
+    for await (const { letters } of readDeadLetters(log, source)) {
+      const picked = pending(letters, outcomes, filter).slice(0, (filter.limit ?? Infinity) - dropped)
+      await outcomes.append(log, 'dropped', picked)
+      dropped += picked.length
+      if (dropped === filter.limit) break
+    }
+    return dropped
+  })
+}
+
+function pending(letters: readonly StoredLetter[], outcomes: LetterOutcomes, { code }: LetterFilter): StoredLetter[] {
+  return letters.filter((letter) => outcomes.of(letter.offset) === null && (code === undefined || letter.code === code))
+}
+
+async function retryOnConflict<T>(run: () => Promise<T>): Promise<T> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await run()
+    } catch (error) {
+      if (attempt === ATTEMPTS_MAX || !isTidemarkError(error) || error.code !== 'TM_LOG_CONFLICT') throw error
+    }
+  }
+}
+
+interface ReplayJob {
+  readonly context: StreamContext
+  readonly source: SourcePlan
+  readonly keyedLogs: readonly KeyedLog[]
+  readonly filter: LetterFilter
+  readonly result: Replayed
+}
+
+async function replayOnce(job: ReplayJob): Promise<void> {
+  const { context, source, filter, result } = job
+  const { log } = context
+  const outcomes = await LetterOutcomes.read(log, source.name)
+  const done = outcomes.highest
+  let room = (filter.limit ?? Infinity) - result.replayed
+  for await (const { letters } of acceptable(job, outcomes, { from: 0, to: done + 1 })) {
+    const moved = letters.slice(0, room)
+    const copies = moved.map(copyOf)
+    await outcomes.append(log, 'moved', moved, { others: deadLetterAppends(source.name, copies) })
+    room -= moved.length
+  }
+  const end = await log.endOffset(deadTopic(source.name), 0)
+  for await (const { letters, decoded } of acceptable(job, outcomes, { from: done + 1, to: end }))
+    await replayBatch(job, outcomes, letters, decoded)
+}
+
+/** Pending letters of an offset range that the current schema takes in; the others are counted as refused. */
+async function* acceptable(
+  { context, source, keyedLogs, filter, result }: ReplayJob,
+  outcomes: LetterOutcomes,
+  range: { readonly from: number; readonly to: number },
+): AsyncIterable<{ letters: StoredLetter[]; decoded: DecodedRows }> {
+  const entities = keyedLogs.map(({ entity }) => entity)
+  for await (const fetched of readDeadLetters(context.log, source.name)) {
+    const open = pending(fetched.letters, outcomes, filter).filter(
+      ({ offset }) => offset >= range.from && offset < range.to,
+    )
+    const payloads = open.map(({ payload }) => payload)
+    const decoded = decodeEvents(source, entities, payloads)
+    result.refused += decoded.refused.length
+    for (const { code } of decoded.refused) result.codes[code] = (result.codes[code] ?? 0) + 1
+    yield { letters: Array.from(decoded.rows, (row) => open[row]), decoded }
+    if (fetched.nextOffset >= range.to) return
+  }
+}
+
+function copyOf({ code, reason, origin, sequence, payload, offset }: StoredLetter): DeadLetter {
+  return { code, reason, origin, sequence, payload, movedFrom: offset }
+}
+
+async function replayBatch(
+  { context, source, keyedLogs, filter, result }: ReplayJob,
+  outcomes: LetterOutcomes,
+  letters: readonly StoredLetter[],
+  decoded: DecodedRows,
+): Promise<void> {
+  const picked = letters.slice(0, (filter.limit ?? Infinity) - result.replayed)
+  if (picked.length === 0) return
+  const { log, buckets, partitions } = context
+  const { incarnation } = await log.createTopic(deadTopic(source.name), { partitions: 1 })
+  const kept = Int32Array.from(picked.keys())
+  const events = {
+    origin: `${incarnation}/0`,
+    length: picked.length,
+    sequenceOffset: Float64Array.from(picked, ({ offset }) => offset),
+    sequenceIndex: new Int32Array(picked.length),
+    eventTime: decoded.eventTime.slice(0, picked.length),
+    arrival: new Float64Array(picked.length).fill(NaN),
+    columns: decoded.columns.map((column) => gatherColumn(column, kept)),
+  }
+  const { lastSent } = outcomes
+  const others = keyedLogs.flatMap(({ name, entity }) =>
+    repartition({ topic: keyedTopic(name), source, entity, buckets, partitions }, events, lastSent),
+  )
+  await outcomes.append(log, 'replayed', picked, { others, lastSent })
+  result.replayed += picked.length
+}
