@@ -1,7 +1,7 @@
 import type { CompiledView } from '../features/kernel/compiled-view.ts'
 import type { KeyedLog } from '../registry/keyed-logs.ts'
 import type { FlushOutcome, Marker, ViewMove } from '../stores/online/online-store.ts'
-import { bucketsOf, PartitionWorker } from './apply.ts'
+import { bucketsOf, PartitionWorker } from './partition-worker.ts'
 import { ArchiveReader } from './archive-reader.ts'
 import { failStream } from './errors.ts'
 import { keyedTopic } from './stream-context.ts'

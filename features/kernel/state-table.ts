@@ -2,73 +2,15 @@ import type { Cells } from '../aggregation/cells.ts'
 import type { ResultColumn } from '../aggregation/result-column.ts'
 import { invariant } from '../errors/tidemark-error.ts'
 import type { Column } from '../values/column.ts'
-import { ByteReader } from '../values/byte-reader.ts'
 import { ByteWriter } from '../values/byte-writer.ts'
 import { isMissing, settleRow } from './rules.ts'
-import type { PreparedBatch, Slot, Track, ViewKernel } from './view-kernel.ts'
+import { decodeParts, encodeOpen, encodeSealed, SEALED_INLINE_BYTES_MAX } from './state-encoding.ts'
+import type { StateChange, StateParts } from './state-parts.ts'
+import { cellOfTile, evict, lowerBound, tileOf, TrackCells } from './track-cells.ts'
+import type { EntityState, TrackState } from './track-cells.ts'
+import type { PreparedBatch, Slot, ViewKernel } from './view-kernel.ts'
 
-/*
- * An entity's state, packed:
- *
- *   u8      1 (format)
- *   svarint newest τ (ms) of the events that passed `where`
- *   per track, in order of hop (lifetime last):
- *     varint  number of tiles
- *     svarint number of the first tile; then per further tile: varint difference to the one before
- *     per slot, per tile: the cell's canonical bytes
- *
- * Tiles are those that hold an event which passed `where` and that some window at t ≥ newest τ + 1 can still reach, so the bytes are a
- * function of the set of events applied.
- */
-const FORMAT = 1
-
-interface TrackState {
-  /** Ascending tile numbers, and the cell of each. */
-  readonly tiles: number[]
-  readonly cells: number[]
-}
-
-interface EntityState {
-  newestTau: number
-  readonly tracks: readonly TrackState[]
-}
-
-/** The cells of one track for all entities: a tile's cell has the same number in every slot's column. */
-class TrackCells {
-  readonly track: Track
-  readonly columns: readonly Cells[]
-  /** One spare cell per slot to merge windows in. */
-  readonly scratch: readonly Cells[]
-  readonly #free: number[] = []
-  #count = 0
-  #capacity = 0
-
-  constructor(track: Track) {
-    this.track = track
-    this.columns = track.slots.map((slot) => slot.spec.create())
-    this.scratch = track.slots.map((slot) => {
-      const cells = slot.spec.create()
-      cells.grow(1)
-      return cells
-    })
-  }
-
-  take(): number {
-    const reused = this.#free.pop()
-    if (reused !== undefined) return reused
-    const cell = this.#count++
-    if (this.#count > this.#capacity) {
-      this.#capacity = Math.max(this.#capacity * 2, 64)
-      for (const cells of this.columns) cells.grow(this.#capacity)
-    }
-    return cell
-  }
-
-  give(cell: number): void {
-    for (const cells of this.columns) cells.clear(cell, cell + 1)
-    this.#free.push(cell)
-  }
-}
+export { lowerBound, tileOf } from './track-cells.ts'
 
 /** States of many entities of one view version, addressed by slot number. Not shared between threads. */
 export class StateTable {
@@ -87,7 +29,13 @@ export class StateTable {
 
   /** A new entity without events. */
   open(): number {
-    const entity = { newestTau: -Infinity, tracks: this.#tracks.map(() => ({ tiles: [], cells: [] })) }
+    const entity: EntityState = {
+      newestTau: -Infinity,
+      tracks: this.#tracks.map(() => ({ tiles: [], cells: [] })),
+      sealedChanged: false,
+      sealedBytes: 0,
+      sealedApart: false,
+    }
     const reused = this.#freeSlots.pop()
     if (reused === undefined) return this.#entities.push(entity) - 1
     this.#entities[reused] = entity
@@ -132,44 +80,40 @@ export class StateTable {
     })
   }
 
-  encode(slot: number): Uint8Array {
+  /** Both parts. The entity has had an event. */
+  encode(slot: number): StateParts {
     const entity = this.#entity(slot)
-    const writer = this.#writer
-    writer.reset()
-    writer.u8(FORMAT)
-    invariant(entity.newestTau !== -Infinity, 'an entity without events has no encoded state')
-    writer.svarint(entity.newestTau)
-    this.#tracks.forEach(({ columns }, number) => {
-      const { tiles, cells } = entity.tracks[number]
-      writer.varint(tiles.length)
-      for (let i = 0; i < tiles.length; i++) {
-        if (i === 0) writer.svarint(tiles[0])
-        else writer.varint(tiles[i] - tiles[i - 1])
-      }
-      for (const column of columns) for (const cell of cells) column.encode(cell, writer)
-    })
-    return writer.finish()
+    const sealed = encodeSealed(this.#tracks, entity, this.#writer)
+    return {
+      open: encodeOpen(this.#tracks, entity, sealed, this.#writer),
+      sealed: sealed.length > SEALED_INLINE_BYTES_MAX ? sealed : null,
+    }
   }
 
-  /** Replaces the entity's state. Throws RangeError on bytes that `encode` did not write. */
-  decode(slot: number, bytes: Uint8Array): void {
+  /** What makes the parts that were stored last (by `decode` or `markStored`) those of now. The entity has had an event. */
+  encodeChange(slot: number): StateChange {
+    const entity = this.#entity(slot)
+    if (!entity.sealedChanged && entity.sealedApart)
+      return { open: encodeOpen(this.#tracks, entity, null, this.#writer) }
+    const sealed = encodeSealed(this.#tracks, entity, this.#writer)
+    entity.sealedBytes = sealed.length
+    const open = encodeOpen(this.#tracks, entity, sealed, this.#writer)
+    if (sealed.length > SEALED_INLINE_BYTES_MAX) return { open, sealed }
+    return entity.sealedApart ? { open, sealed: null } : { open }
+  }
+
+  /** The store now holds what `encodeChange` gave. */
+  markStored(slot: number): void {
+    const entity = this.#entity(slot)
+    entity.sealedChanged = false
+    entity.sealedApart = entity.sealedBytes > SEALED_INLINE_BYTES_MAX
+  }
+
+  /** Replaces the entity's state. Throws RangeError on parts that were not encoded together. */
+  decode(slot: number, parts: StateParts): void {
     const entity = this.#entity(slot)
     this.#release(entity)
-    const reader = new ByteReader(bytes)
-    const format = reader.u8()
-    if (format !== FORMAT) throw new RangeError(`state format ${format}, expected ${FORMAT}`)
-    entity.newestTau = reader.svarint()
-    this.#tracks.forEach((trackCells, number) => {
-      const { tiles, cells } = entity.tracks[number]
-      const count = reader.varint()
-      if (count > reader.remaining) throw new RangeError(`state with ${count} tiles in ${reader.remaining} bytes`)
-      for (let i = 0; i < count; i++) {
-        tiles.push(i === 0 ? reader.svarint() : tiles[i - 1] + reader.varint())
-        cells.push(trackCells.take())
-      }
-      for (const column of trackCells.columns) for (const cell of cells) column.decode(cell, reader)
-    })
-    if (reader.remaining !== 0) throw new RangeError(`${reader.remaining} bytes after the end of a state`)
+    decodeParts(this.#tracks, entity, parts)
   }
 
   /** Values and statuses at t (> newest τ) into row `row` of `out`, one column per feature. `slot` −1: an entity without state. */
@@ -190,6 +134,9 @@ export class StateTable {
 
   #release(entity: EntityState): void {
     entity.newestTau = -Infinity
+    entity.sealedChanged = false
+    entity.sealedBytes = 0
+    entity.sealedApart = false
     entity.tracks.forEach((state, number) => {
       // In reverse, so that the next state taken gets neighbours in ascending order, which merge in one run.
       for (let i = state.cells.length - 1; i >= 0; i--) this.#tracks[number].give(state.cells[i])
@@ -210,14 +157,9 @@ export class StateTable {
       const entity = this.#entities[slots[i]]!
       const tile = tileOf(batch.tau[i], hopMs)
       if (tile < tileOf(entity.newestTau + 1, hopMs) - tilesMax) cellOf[i] = -1
-      else cellOf[i] = cellOfTile(cells, entity.tracks[number], tile)
+      else cellOf[i] = cellOfTile(cells, entity, number, tile)
     }
   }
-}
-
-/** Number of the tile that holds τ; a lifetime track has the one tile 0. */
-export function tileOf(tau: number, hopMs: number): number {
-  return hopMs === Infinity ? 0 : Math.floor(tau / hopMs)
 }
 
 /** `cellOf` with −1 where the slot's input or bucket is null: the one place where nulls are skipped. */
@@ -238,49 +180,6 @@ export function withoutNulls(
     target[i] = skipped ? -1 : cellOf[i]
   }
   return target
-}
-
-function cellOfTile(cells: TrackCells, state: TrackState, tile: number): number {
-  const { tiles } = state
-  let at = tiles.length
-  if (at > 0 && tiles[at - 1] === tile) return state.cells[at - 1]
-  if (at > 0 && tiles[at - 1] > tile) {
-    at = lowerBound(tiles, tile)
-    if (tiles[at] === tile) return state.cells[at]
-  }
-  const cell = cells.take()
-  if (at === tiles.length) {
-    tiles.push(tile)
-    state.cells.push(cell)
-  } else {
-    tiles.splice(at, 0, tile)
-    state.cells.splice(at, 0, cell)
-  }
-  return cell
-}
-
-function evict(cells: TrackCells, entity: EntityState, number: number): void {
-  const { hopMs, tilesMax } = cells.track
-  const limit = tileOf(entity.newestTau + 1, hopMs) - tilesMax
-  const { tiles, cells: numbers } = entity.tracks[number]
-  let count = 0
-  while (count < tiles.length && tiles[count] < limit) cells.give(numbers[count++])
-  if (count > 0) {
-    tiles.splice(0, count)
-    numbers.splice(0, count)
-  }
-}
-
-/** First index with `tiles[index] ≥ tile`. */
-export function lowerBound(tiles: ArrayLike<number>, tile: number, end: number = tiles.length): number {
-  let low = 0
-  let high = end
-  while (low < high) {
-    const middle = (low + high) >>> 1
-    if (tiles[middle] < tile) low = middle + 1
-    else high = middle
-  }
-  return low
 }
 
 /** Merges tiles from the newest back; each window is read when its oldest tile is in. */

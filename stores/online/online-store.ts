@@ -1,3 +1,8 @@
+import type { StateChange, StateParts } from '../../features/kernel/state-parts.ts'
+
+/** Every adapter takes entity keys up to this length; longer ones are dead letters at ingest. */
+export const ENTITY_KEY_BYTES_MAX = 1024
+
 /**
  * The online store port: packed entity states and markers per (keyed log, bucket), bytes in and out. Nothing here knows what a state means.
  *
@@ -32,8 +37,8 @@ export interface StateKey {
 }
 
 export interface StateWrite extends StateKey {
-  /** null deletes. */
-  readonly state: Uint8Array | null
+  /** null deletes both parts. */
+  readonly state: StateChange | null
 }
 
 export interface BucketFlush extends BucketId {
@@ -67,8 +72,8 @@ export interface EntityRead extends BucketId {
 export interface EntityReadResult {
   /** null: nothing was ever flushed for this bucket. */
   readonly marker: Marker | null
-  /** In the order of the request's keys. Valid until the next await: copy what is kept. */
-  readonly states: readonly (Uint8Array | null)[]
+  /** In the order of the request's keys; null where there is no open part. Valid until the next await: copy what is kept. */
+  readonly states: readonly (StateParts | null)[]
 }
 
 export interface OnlineStore {
@@ -84,12 +89,12 @@ export interface OnlineStore {
   ): Promise<Marker[]>
   /** One atomic change per bucket; outcomes in order. Durable when it resolves. */
   flush(flushes: readonly BucketFlush[]): Promise<FlushOutcome[]>
-  /** States and their bucket's live marker from one consistent snapshot per bucket; all of a request in one round trip. */
+  /** States (both parts) and their bucket's live marker from one consistent snapshot per bucket; all of a request in one round trip. */
   read(reads: readonly EntityRead[]): Promise<EntityReadResult[]>
   /** Markers of the live sets, or of one view version's own. */
   markers(keyedLog: string, buckets: readonly number[], backfill?: string): Promise<(Marker | null)[]>
   /** Every entity state of a view in a bucket, in key order, for hand-over and audits. */
-  scan(bucket: BucketId, view: string): AsyncIterable<{ key: Uint8Array; state: Uint8Array }>
+  scan(bucket: BucketId, view: string): AsyncIterable<{ key: Uint8Array; state: StateParts }>
   /**
    * Joins view versions that were backfilled beside the live set, one atomic change per bucket: if both markers are as the caller saw them and have one
    * nextOffset, the live marker gets `views`, an epoch above both, and the version's own marker goes. Into an empty live set ('' or no marker) a version

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { TestContext } from 'node:test'
+import { ENTITY_KEY_BYTES_MAX } from '../../stores/online/online-store.ts'
 import type { BucketFlush, OnlineStore } from '../../stores/online/online-store.ts'
 import { hasErrorCode } from '../support/folders.ts'
 
@@ -30,11 +31,21 @@ function flushOf(change: Partial<BucketFlush> = {}): BucketFlush {
   }
 }
 
-const put = (key: Uint8Array, state: Uint8Array | null, view = VIEW) => ({ view, key, state })
+/** A write of an open part alone; null deletes the state. */
+const put = (key: Uint8Array, open: Uint8Array | null, view = VIEW) => ({
+  view,
+  key,
+  state: open === null ? null : { open },
+})
+
+async function partsOf(store: OnlineStore, key: Uint8Array, view = VIEW, bucket = 3) {
+  const [{ states }] = await store.read([{ keyedLog: LOG, bucket, keys: [{ view, key }] }])
+  const [state] = states
+  return state === null ? null : { open: [...state.open], sealed: state.sealed === null ? null : [...state.sealed] }
+}
 
 async function stateOf(store: OnlineStore, key: Uint8Array, view = VIEW, bucket = 3): Promise<number[] | null> {
-  const [{ states }] = await store.read([{ keyedLog: LOG, bucket, keys: [{ view, key }] }])
-  return states[0] === null ? null : [...states[0]]
+  return (await partsOf(store, key, view, bucket))?.open ?? null
 }
 
 /** What every online store adapter must do. */
@@ -82,7 +93,7 @@ export function onlineContract(name: string, fixture: (context: TestContext) => 
       const keys = [...writes, { view: VIEW, key: bytes(3) }]
       const [{ marker, states }] = await reader.read([{ keyedLog: LOG, bucket: 3, keys }])
       assert.deepEqual(
-        states.map((state) => (state === null ? null : [...state])),
+        states.map((state) => (state === null ? null : [...state.open])),
         [[10, 11], [12], [], null],
       )
       assert.deepEqual(marker === null ? null : { ...marker, origins: [...marker.origins] }, {
@@ -103,6 +114,26 @@ export function onlineContract(name: string, fixture: (context: TestContext) => 
     await store.flush([flushOf({ expectedOffset: 6, nextOffset: 7, writes: [put(bytes(1), null)] })])
     assert.equal(await stateOf(store, bytes(1)), null)
     assert.equal((await store.markers(LOG, [3]))[0]?.nextOffset, 7)
+  })
+
+  check('a sealed part stays until it is written or deleted; null deletes both parts', async (store) => {
+    await store.claim(LOG, [3], OWNER)
+    const key = bytes(1)
+    const steps = [
+      { state: { open: bytes(1), sealed: bytes(7, 7) }, expected: { open: [1], sealed: [7, 7] } },
+      { state: { open: bytes(2) }, expected: { open: [2], sealed: [7, 7] } },
+      { state: { open: bytes(3), sealed: bytes() }, expected: { open: [3], sealed: [] } },
+      { state: { open: bytes(4), sealed: bytes(8) }, expected: { open: [4], sealed: [8] } },
+      { state: { open: bytes(5), sealed: null }, expected: { open: [5], sealed: null } },
+      { state: { open: bytes(6), sealed: bytes(9) }, expected: { open: [6], sealed: [9] } },
+      { state: null, expected: null },
+      { state: { open: bytes(7) }, expected: { open: [7], sealed: null } },
+    ]
+    for (const [i, { state, expected }] of steps.entries()) {
+      const flush = flushOf({ expectedOffset: i, nextOffset: i + 1, writes: [{ view: VIEW, key, state }] })
+      assert.deepEqual(await store.flush([flush]), ['applied'])
+      assert.deepEqual(await partsOf(store, key), expected)
+    }
   })
 
   check('a flush that is fenced off changes nothing, and each bucket is decided on its own', async (store) => {
@@ -128,7 +159,7 @@ export function onlineContract(name: string, fixture: (context: TestContext) => 
     const writes = [put(bytes(1), bytes(1)), put(new Uint8Array(5000), bytes(1))]
     await assert.rejects(store.flush([flushOf({ writes })]), hasErrorCode('TM_KEY_TOO_LONG'))
     assert.equal(await stateOf(store, bytes(1)), null)
-    const long = new Uint8Array(1500).fill(255)
+    const long = new Uint8Array(ENTITY_KEY_BYTES_MAX).fill(255)
     assert.deepEqual(await store.flush([flushOf({ writes: [put(long, bytes(7))] })]), ['applied'])
     assert.deepEqual(await stateOf(store, long), [7])
   })
@@ -136,20 +167,22 @@ export function onlineContract(name: string, fixture: (context: TestContext) => 
   check('a scan gives one view of one bucket in key order, whatever else happens meanwhile', async (store) => {
     await store.claim(LOG, [3, 4], OWNER)
     const keys = [bytes(), bytes(0), bytes(1, 2), bytes(255), new Uint8Array(20).fill(255)]
+    const withSealed = (key: Uint8Array) => ({ view: VIEW, key, state: { open: bytes(key.length), sealed: key } })
     const noise = [put(bytes(9), bytes(9), OTHER_VIEW), put(bytes(9), bytes(9), 'ff'.repeat(32))]
     await store.flush([
-      flushOf({ writes: [...keys.toReversed().map((key) => put(key, bytes(key.length))), ...noise] }),
+      flushOf({ writes: [...keys.toReversed().map(withSealed), ...noise] }),
       flushOf({ bucket: 4, writes: [put(bytes(5), bytes(5))] }),
     ])
-    const found: { key: number[]; state: number[] }[] = []
+    const found: { key: number[]; open: number[]; sealed: number[] | null }[] = []
     for await (const { key, state } of store.scan({ keyedLog: LOG, bucket: 3 }, VIEW)) {
-      found.push({ key: [...key], state: [...state] })
+      const sealed = state.sealed === null ? null : [...state.sealed]
+      found.push({ key: [...key], open: [...state.open], sealed })
       await store.claim(LOG, [4], OWNER)
       await stateOf(store, bytes(1, 2))
     }
     assert.deepEqual(
       found,
-      keys.map((key) => ({ key: [...key], state: [key.length] })),
+      keys.map((key) => ({ key: [...key], open: [key.length], sealed: [...key] })),
     )
   })
 
@@ -246,7 +279,10 @@ export function onlineContract(name: string, fixture: (context: TestContext) => 
     const elsewhere = 'payments.card2'
     await store.claim(LOG, [3, 255], OWNER)
     await store.claim(elsewhere, [3], OWNER)
-    const writes = [put(bytes(1), bytes(1)), put(bytes(1), bytes(2), OTHER_VIEW)]
+    const writes = [
+      { view: VIEW, key: bytes(1), state: { open: bytes(1), sealed: bytes(3) } },
+      put(bytes(1), bytes(2), OTHER_VIEW),
+    ]
     await other.markers(LOG, [3])
     await store.flush([flushOf({ writes }), flushOf({ bucket: 255, writes }), flushOf({ keyedLog: elsewhere, writes })])
     const backfilled = [VIEW, OTHER_VIEW]
@@ -262,9 +298,11 @@ export function onlineContract(name: string, fixture: (context: TestContext) => 
     assert.equal(await stateOf(store, bytes(1)), null)
     assert.equal(await stateOf(store, bytes(1), VIEW, 255), null)
     assert.deepEqual(await stateOf(store, bytes(1), OTHER_VIEW), [2])
+    await store.flush([flushOf({ expectedOffset: 5, nextOffset: 6, writes: [put(bytes(1), bytes(4))] })])
+    assert.deepEqual(await partsOf(store, bytes(1)), { open: [4], sealed: null })
     const [kept] = await store.read([{ keyedLog: elsewhere, bucket: 3, keys: writes }])
     assert.deepEqual(
-      kept.states.map((state) => state?.[0]),
+      kept.states.map((state) => state?.open[0]),
       [1, 2],
     )
   })

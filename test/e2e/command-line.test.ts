@@ -204,7 +204,7 @@ test(
   },
 )
 
-/** Flips the lowest bit of the last byte of a stored entity state that still decodes. */
+/** Flips the lowest bit of one byte of a stored entity state that still decodes. */
 async function flipStoredBit(project: string, card: string): Promise<void> {
   const metadata = await openSqliteMetadata(join(project, '.tidemark/metadata.sqlite'))
   const online = await openLmdbOnline({ path: join(project, '.tidemark/online'), now: Date.now })
@@ -214,9 +214,9 @@ async function flipStoredBit(project: string, card: string): Promise<void> {
   const view = log.views[0].version
   const [{ marker, states }] = await online.read([{ ...bucket, keys: [{ view, key }] }])
   assert.ok(marker !== null && states[0] !== null)
-  const state = Uint8Array.from(states[0])
+  const state = { ...states[0], open: Uint8Array.from(states[0].open) }
   // The newest τ is the state's first number; a later τ moves the evaluation of nothing but the row's own status and time.
-  state[state.length - 1] ^= 1
+  state.open[state.open.length - 1] ^= 1
   const flush = {
     ...bucket,
     epoch: marker.epoch,

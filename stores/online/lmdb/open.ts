@@ -1,5 +1,6 @@
 import { ByteReader } from '../../../features/values/byte-reader.ts'
 import { ByteWriter } from '../../../features/values/byte-writer.ts'
+import type { StateParts } from '../../../features/kernel/state-parts.ts'
 import { failStore } from '../../errors.ts'
 import { openEnvironment } from '../../lmdb-environment.ts'
 import type { BinaryDatabase } from '../../lmdb-environment.ts'
@@ -19,9 +20,15 @@ import type {
  *
  *   'm' keyed log 0x00 u16 bucket                → marker: varint epoch, string incarnation, string views, varint nextOffset, blob origins, f64 flush time
  *   'b' keyed log 0x00 u16 bucket 32-byte view version     → that version's own marker, while it is outside the live set
- *   's' keyed log 0x00 u16 bucket 32-byte view version key → entity state
+ *   'o' keyed log 0x00 u16 bucket 32-byte view version key → open part of an entity's state
+ *   's' keyed log 0x00 u16 bucket 32-byte view version key → sealed part, where it is apart
  */
+const OPEN = 'o'
+const SEALED = 's'
+type Part = typeof OPEN | typeof SEALED
+
 const KEY_BYTES_MAX = 1900
+const SCAN_KEYS = 1000
 
 export interface LmdbOnlineOptions {
   readonly path: string
@@ -72,7 +79,7 @@ class LmdbOnlineStore implements OnlineStore {
   }
 
   async flush(flushes: readonly BucketFlush[]): Promise<FlushOutcome[]> {
-    for (const flush of flushes) for (const write of flush.writes) stateKey(flush, write.view, write.key)
+    for (const flush of flushes) for (const write of flush.writes) stateKey(OPEN, flush, write.view, write.key)
     const outcomes = this.#db.transactionSync(() => flushes.map((flush) => this.#flushOne(flush)))
     await this.#db.flushed
     return outcomes
@@ -84,9 +91,13 @@ class LmdbOnlineStore implements OnlineStore {
     if (marker.views !== flush.views) return 'other-views'
     if (marker.nextOffset !== flush.expectedOffset) return 'other-offset'
     for (const { view, key, state } of flush.writes) {
-      const at = stateKey(flush, view, key)
-      if (state === null) this.#db.removeSync(at)
-      else this.#db.putSync(at, asBuffer(state))
+      const open = stateKey(OPEN, flush, view, key)
+      if (state === null) this.#db.removeSync(open)
+      else this.#db.putSync(open, asBuffer(state.open))
+      const sealed = state === null ? null : state.sealed
+      if (sealed === undefined) continue
+      if (sealed === null) this.#db.removeSync(stateKey(SEALED, flush, view, key))
+      else this.#db.putSync(stateKey(SEALED, flush, view, key), asBuffer(sealed))
     }
     const { nextOffset, origins } = flush
     this.#putMarker(flush, { ...marker, nextOffset, origins, flushTime: Math.floor(this.#now()) })
@@ -101,7 +112,7 @@ class LmdbOnlineStore implements OnlineStore {
     this.#db.resetReadTxn()
     return reads.map((read) => ({
       marker: this.#marker(read),
-      states: read.keys.map(({ view, key }) => this.#db.getBinary(stateKey(read, view, key)) ?? null),
+      states: read.keys.map(({ view, key }) => this.#state(read, view, key)),
     }))
   }
 
@@ -110,12 +121,22 @@ class LmdbOnlineStore implements OnlineStore {
     return buckets.map((bucket) => this.#marker({ keyedLog, bucket, backfill }))
   }
 
-  async *scan(bucket: BucketId, view: string): AsyncIterable<{ key: Uint8Array; state: Uint8Array }> {
-    this.#db.resetReadTxn()
-    const prefix = stateKey(bucket, view, new Uint8Array(0))
+  async *scan(bucket: BucketId, view: string): AsyncIterable<{ key: Uint8Array; state: StateParts }> {
+    const prefix = stateKey(OPEN, bucket, view, new Uint8Array(0))
     const end = prefixEnd(prefix)
-    for (const { key, value } of this.#db.getRange({ start: prefix, end })) {
-      yield { key: key.subarray(prefix.length).slice(), state: value.slice() }
+    let start = prefix
+    for (;;) {
+      this.#db.resetReadTxn()
+      const keys = Array.from(this.#db.getKeys({ start, end, limit: SCAN_KEYS }), (key) => Uint8Array.from(key))
+      for (const at of keys) {
+        const key = at.subarray(prefix.length)
+        // Both parts from one snapshot: nothing is awaited between the two reads.
+        this.#db.resetReadTxn()
+        const state = this.#state(bucket, view, key)
+        if (state !== null) yield { key, state: copyParts(state) }
+      }
+      if (keys.length < SCAN_KEYS) return
+      start = Buffer.concat([keys[keys.length - 1], Buffer.from([0])])
     }
   }
 
@@ -159,8 +180,10 @@ class LmdbOnlineStore implements OnlineStore {
     this.#db.transactionSync(() => {
       for (const bucket of buckets ?? this.#bucketsWith(keyedLog)) {
         this.#db.removeSync(markerKey({ keyedLog, bucket, backfill: view }))
-        const start = Buffer.concat([bucketKey('s', keyedLog, bucket), version])
-        for (const key of Array.from(this.#db.getKeys({ start, end: prefixEnd(start) }))) this.#db.removeSync(key)
+        for (const part of [OPEN, SEALED] as const) {
+          const start = Buffer.concat([bucketKey(part, keyedLog, bucket), version])
+          for (const key of Array.from(this.#db.getKeys({ start, end: prefixEnd(start) }))) this.#db.removeSync(key)
+        }
       }
     })
     await this.#db.flushed
@@ -180,6 +203,12 @@ class LmdbOnlineStore implements OnlineStore {
     if (this.#closed) return
     this.#closed = true
     await this.#db.close()
+  }
+
+  #state(bucket: BucketId, view: string, key: Uint8Array): StateParts | null {
+    const open = this.#db.getBinary(stateKey(OPEN, bucket, view, key))
+    if (open === undefined) return null
+    return { open, sealed: this.#db.getBinary(stateKey(SEALED, bucket, view, key)) ?? null }
   }
 
   #marker(id: MarkerId): Marker | null {
@@ -211,7 +240,7 @@ class LmdbOnlineStore implements OnlineStore {
 /** Of a live set, or of the view version `backfill`. */
 type MarkerId = BucketId & { readonly backfill?: string }
 
-function bucketKey(kind: 'm' | 'b' | 's', keyedLog: string, bucket: number): Buffer {
+function bucketKey(kind: 'm' | 'b' | Part, keyedLog: string, bucket: number): Buffer {
   return Buffer.concat([Buffer.from(`${kind}${keyedLog}\0`), Buffer.from([bucket >> 8, bucket & 0xff])])
 }
 
@@ -220,8 +249,12 @@ function markerKey({ keyedLog, bucket, backfill }: MarkerId): Buffer {
   return Buffer.concat([bucketKey('b', keyedLog, bucket), Buffer.from(backfill, 'hex')])
 }
 
-function stateKey({ keyedLog, bucket }: BucketId, view: string, key: Uint8Array): Buffer {
-  const at = Buffer.concat([bucketKey('s', keyedLog, bucket), Buffer.from(view, 'hex'), key])
+function copyParts({ open, sealed }: StateParts): StateParts {
+  return { open: Uint8Array.from(open), sealed: sealed === null ? null : Uint8Array.from(sealed) }
+}
+
+function stateKey(part: Part, { keyedLog, bucket }: BucketId, view: string, key: Uint8Array): Buffer {
+  const at = Buffer.concat([bucketKey(part, keyedLog, bucket), Buffer.from(view, 'hex'), key])
   if (at.length > KEY_BYTES_MAX) {
     throw failStore(
       'TM_KEY_TOO_LONG',

@@ -173,6 +173,7 @@ export class PartitionWorker {
     if (refused !== undefined) throw this.#fenced(refused)
     for (const bucket of this.#buckets.values()) {
       bucket.marker = { ...bucket.marker, nextOffset, origins }
+      for (const name of bucket.dirty.keys()) this.#markStored(name)
       bucket.dirty.clear()
     }
     this.#nextOffset = nextOffset
@@ -189,11 +190,16 @@ export class PartitionWorker {
     )
   }
 
+  #markStored(name: string): void {
+    const slots = this.#slots.get(name) ?? failSlot(name)
+    this.#tables.forEach((table, view) => table.markStored(slots[view]))
+  }
+
   #writes(name: string, key: Uint8Array): StateWrite[] {
     const slots = this.#slots.get(name) ?? failSlot(name)
     return this.#tables.flatMap((table, view) => {
       if (table.newestTau(slots[view]) === -Infinity) return []
-      return [{ view: this.#scope.views[view].version, key, state: table.encode(slots[view]) }]
+      return [{ view: this.#scope.views[view].version, key, state: table.encodeChange(slots[view]) }]
     })
   }
 }
