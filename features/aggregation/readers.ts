@@ -57,7 +57,7 @@ export function readSum(cells: SumCells, cell: number, out: ResultColumn, row: n
 
 export function readIntegerSum(cells: SumCells, cell: number, out: ResultColumn, row: number): void {
   if (cells.count[cell] === 0) return setNull(out, row, STATUS.EMPTY_WINDOW)
-  setInteger(out, row, cells.exact(cell) >> 1074n)
+  setInteger(out, row, cells.integer(cell))
 }
 
 /** round(round(Σ) / n), as the design fixes it. */

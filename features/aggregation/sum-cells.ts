@@ -1,4 +1,5 @@
 import { fromFixedPoint, toFixedPoint } from '../exact/fixed-point.ts'
+import { readScaled, writeScaled } from '../exact/scaled-integer.ts'
 import type { ByteReader } from '../values/byte-reader.ts'
 import type { ByteWriter } from '../values/byte-writer.ts'
 import type { Cells, SlotInput } from './cells.ts'
@@ -8,25 +9,32 @@ import { growFloats } from './grow.ts'
  * State: n (non-null inputs) and Σ, exact. Canonical bytes:
  *
  *   varint n, then if n > 0:
- *     u8 0, f64 Σ                      where Σ is a double
- *     u8 1, u8 sign, blob magnitude    otherwise: Σ · 2^1074 as big-endian integer
+ *     u8 0, f64 Σ                where Σ is a double
+ *     u8 1, f64 high, f64 low    where high = round(Σ) and Σ − high are doubles
+ *     u8 2, Σ                    otherwise, see scaled-integer.ts
  *
- * In memory Σ is a double as long as every addition so far was exact (Knuth's TwoSum: no error term), else a BigInt in units of 2^−1074.
+ * In memory Σ = high + low with high = round(Σ), as long as that is exact; else `low` is NaN and Σ is a BigInt in units of 2^−1074 in `wide`.
+ *
+ * Knuth's TwoSum gives s = round(a + b) and e = a + b − s, exactly, if nothing overflows (Boldo, Graillat, Muller 2017: then s or e is not finite, and NaN
+ * reaches every residue below). So the high part of a pair is the sum rounded once, to nearest, ties to even: reading it rounds nothing again.
  */
 export class SumCells implements Cells {
   count = new Float64Array(0)
-  /** Valid where `wide` has no entry. */
-  total = new Float64Array(0)
+  high = new Float64Array(0)
+  /** NaN: see `wide`. */
+  low = new Float64Array(0)
   readonly wide = new Map<number, bigint>()
 
   grow(count: number): void {
     this.count = growFloats(this.count, count)
-    this.total = growFloats(this.total, count)
+    this.high = growFloats(this.high, count)
+    this.low = growFloats(this.low, count)
   }
 
   clear(from: number, to: number): void {
     this.count.fill(0, from, to)
-    this.total.fill(0, from, to)
+    this.high.fill(0, from, to)
+    this.low.fill(0, from, to)
     if (this.wide.size > 0) for (let cell = from; cell < to; cell++) this.wide.delete(cell)
   }
 
@@ -38,118 +46,201 @@ export class SumCells implements Cells {
     const column = input.column
     if (column === null || (column.storage !== 'number' && column.storage !== 'int64'))
       throw new TypeError('sum reads numbers')
-    const { count, total } = this
-    if (column.storage === 'int64') {
-      for (let i = from; i < to; i++) if (cellOf[i] >= 0) this.#addInteger(cellOf[i], column.values[i])
-      return
-    }
-    const values = column.values
-    for (let i = from; i < to; i++) {
-      const cell = cellOf[i]
-      if (cell < 0) continue
-      count[cell]++
-      const a = total[cell]
-      const b = values[i]
-      const sum = a + b
-      const part = sum - a
-      if (a - (sum - part) + (b - part) === 0 && !this.#isWide(cell)) total[cell] = sum
-      else this.#widen(cell, toFixedPoint(b))
-    }
+    if (column.storage === 'int64') this.#addIntegers(cellOf, column.values, from, to)
+    else this.#addDoubles(cellOf, column.values, from, to)
   }
 
   mergeRun(into: number, source: this, from: number, to: number): void {
+    const { count, high, low } = source
+    let n = this.count[into]
+    let a = this.high[into]
+    let c = this.low[into]
     for (let cell = from; cell < to; cell++) {
-      const n = source.count[cell]
-      if (n === 0) continue
-      this.count[into] += n
-      const wide = source.#isWide(cell) ? source.wide.get(cell) : undefined
-      if (wide === undefined) this.#add(into, source.total[cell])
-      else this.#widen(into, wide)
+      n += count[cell]
+      const b = high[cell]
+      const d = low[cell]
+      // The sum of both pairs is s + e + t + f.
+      const s = a + b
+      const sb = s - a
+      const e = a - (s - sb) + (b - sb)
+      const t = c + d
+      const tb = t - c
+      const f = c - (t - tb) + (d - tb)
+      // e + t = u + g; without residue s + u is the whole sum.
+      const u = e + t
+      const ub = u - e
+      const g = e - (u - ub) + (t - ub)
+      if (f === 0 && g === 0) {
+        const h = s + u
+        const hb = h - s
+        const l = s - (h - hb) + (u - hb)
+        // Not a number only where h overflows.
+        if (l === l) {
+          a = h
+          c = l
+          continue
+        }
+      }
+      this.high[into] = a
+      this.low[into] = c
+      this.#addPair(into, b, d, source.wide.get(cell))
+      a = this.high[into]
+      c = this.low[into]
     }
+    this.count[into] = n
+    this.high[into] = a
+    this.low[into] = c
   }
 
   subtract(into: number, source: this, cell: number): void {
     const n = source.count[cell]
     if (n === 0) return
     this.count[into] -= n
-    const wide = source.#isWide(cell) ? source.wide.get(cell) : undefined
-    if (wide === undefined) this.#add(into, -source.total[cell])
-    else this.#widen(into, -wide)
+    if (this.count[into] === 0) return this.clear(into, into + 1)
+    const wide = source.wide.size === 0 ? undefined : source.wide.get(cell)
+    this.#addPair(into, -source.high[cell], -source.low[cell], wide === undefined ? undefined : -wide)
   }
 
   /** Σ rounded once; ±Infinity beyond the doubles. */
   rounded(cell: number): number {
-    const wide = this.#isWide(cell) ? this.wide.get(cell) : undefined
-    return wide === undefined ? this.total[cell] + 0 : fromFixedPoint(wide)
+    return Number.isNaN(this.low[cell]) ? fromFixedPoint(this.exact(cell)) : this.high[cell] + 0
   }
 
   /** Σ · 2^1074, exactly. */
   exact(cell: number): bigint {
-    return this.wide.get(cell) ?? toFixedPoint(this.total[cell])
+    return this.wide.get(cell) ?? toFixedPoint(this.high[cell]) + toFixedPoint(this.low[cell])
+  }
+
+  /** Σ of integers, exactly. */
+  integer(cell: number): bigint {
+    const low = this.low[cell]
+    if (low === 0) return BigInt(this.high[cell])
+    return Number.isNaN(low) ? this.exact(cell) >> 1074n : BigInt(this.high[cell]) + BigInt(low)
   }
 
   encode(cell: number, writer: ByteWriter): void {
     writer.varint(this.count[cell])
     if (this.count[cell] === 0) return
-    const wide = this.wide.get(cell)
-    const double = wide === undefined ? this.total[cell] : fromFixedPoint(wide)
-    if (wide === undefined || (Number.isFinite(double) && toFixedPoint(double) === wide)) {
-      writer.u8(0)
-      writer.f64(double + 0)
+    if (Number.isNaN(this.low[cell])) this.#narrow(cell)
+    const low = this.low[cell]
+    if (Number.isNaN(low)) {
+      writer.u8(2)
+      writeScaled({ mantissa: this.exact(cell), exponent: -1074 }, writer)
       return
     }
-    writer.u8(1)
-    writer.u8(wide < 0n ? 1 : 0)
-    writer.blob(bigEndian(wide < 0n ? -wide : wide))
+    writer.u8(low === 0 ? 0 : 1)
+    writer.f64(this.high[cell] + 0)
+    if (low !== 0) writer.f64(low)
   }
 
   decode(cell: number, reader: ByteReader): void {
-    this.wide.delete(cell)
-    this.total[cell] = 0
+    this.clear(cell, cell + 1)
     this.count[cell] = reader.varint()
     if (this.count[cell] === 0) return
-    if (reader.u8() === 0) {
-      this.total[cell] = reader.f64()
+    const kind = reader.u8()
+    if (kind > 2) throw new RangeError(`sum of kind ${kind}`)
+    if (kind < 2) {
+      this.high[cell] = reader.f64()
+      if (kind === 1) this.low[cell] = reader.f64()
       return
     }
-    const negative = reader.u8() === 1
-    const magnitude = fromBigEndian(reader.blob())
-    this.wide.set(cell, negative ? -magnitude : magnitude)
+    const { mantissa, exponent } = readScaled(reader)
+    this.#setWide(cell, mantissa << BigInt(exponent + 1074))
   }
 
-  #isWide(cell: number): boolean {
-    return this.wide.size > 0 && this.wide.has(cell)
+  #addDoubles(cellOf: Int32Array, values: Float64Array, from: number, to: number): void {
+    const { count, high, low } = this
+    for (let i = from; i < to; i++) {
+      const cell = cellOf[i]
+      if (cell < 0) continue
+      count[cell]++
+      const a = high[cell]
+      const b = values[i]
+      const c = low[cell]
+      const s = a + b
+      const sb = s - a
+      const e = a - (s - sb) + (b - sb)
+      if (e === 0 && c === 0) {
+        high[cell] = s
+        continue
+      }
+      const u = e + c
+      const ub = u - e
+      if (e - (u - ub) + (c - ub) !== 0 || u !== u) {
+        this.#addPair(cell, b, 0, undefined)
+        continue
+      }
+      const h = s + u
+      const hb = h - s
+      const l = s - (h - hb) + (u - hb)
+      if (l === l) {
+        high[cell] = h
+        low[cell] = l
+      } else this.#addPair(cell, b, 0, undefined)
+    }
   }
 
-  #add(cell: number, value: number): void {
-    const a = this.total[cell]
-    const sum = a + value
-    const part = sum - a
-    if (a - (sum - part) + (value - part) === 0 && !this.#isWide(cell)) this.total[cell] = sum
-    else this.#widen(cell, toFixedPoint(value))
+  /** Each value as 2^32 · its signed upper half + its lower half, both doubles, so that no BigInt is made. */
+  #addIntegers(cellOf: Int32Array, values: BigInt64Array, from: number, to: number): void {
+    const halves = new Int32Array(values.buffer, values.byteOffset, 2 * values.length)
+    for (let i = from; i < to; i++) {
+      const cell = cellOf[i]
+      if (cell < 0) continue
+      this.count[cell]++
+      const upper = halves[2 * i + 1] * 4294967296
+      const lower = halves[2 * i] >>> 0
+      const b = upper + lower
+      const c = this.low[cell]
+      const s = this.high[cell] + b
+      // Whole numbers whose sum stays below 2^53 have no residue.
+      if (c === 0 && s < 9007199254740992 && s > -9007199254740992 && b < 9007199254740992 && b > -9007199254740992)
+        this.high[cell] = s
+      else this.#addPair(cell, b, lower - (b - upper), undefined)
+    }
   }
 
-  #addInteger(cell: number, value: bigint): void {
-    this.count[cell]++
-    this.#widen(cell, value << 1074n)
+  /** Adds high + low, or `wide` where that is given. */
+  #addPair(cell: number, high: number, low: number, wide: bigint | undefined): void {
+    if (wide !== undefined || Number.isNaN(this.low[cell])) return this.#addWide(cell, high, low, wide)
+    const terms = [this.high[cell], this.low[cell], high, low]
+    // Each pass makes the last two sums of what is before them and moves residues back (Rump, Ogita, Oishi: VecSum).
+    for (let pass = 0; pass < 4; pass++) {
+      for (let i = terms.length - 1; i > 0; i--) {
+        const a = terms[i - 1]
+        const b = terms[i]
+        const s = a + b
+        const sb = s - a
+        terms[i - 1] = s
+        terms[i] = a - (s - sb) + (b - sb)
+      }
+    }
+    const [first, second, third, fourth] = terms
+    if (third !== 0 || fourth !== 0 || first + second !== first) return this.#addWide(cell, high, low, undefined)
+    this.high[cell] = first
+    this.low[cell] = second
   }
 
-  #widen(cell: number, value: bigint): void {
-    this.wide.set(cell, (this.wide.get(cell) ?? toFixedPoint(this.total[cell])) + value)
-    this.total[cell] = 0
+  #addWide(cell: number, high: number, low: number, wide: bigint | undefined): void {
+    const value = wide ?? toFixedPoint(high) + toFixedPoint(low)
+    this.#setWide(cell, this.exact(cell) + value)
   }
-}
 
-function bigEndian(magnitude: bigint): Uint8Array {
-  const hex = magnitude.toString(16)
-  const padded = hex.length % 2 === 0 ? hex : `0${hex}`
-  const bytes = new Uint8Array(padded.length / 2)
-  for (let i = 0; i < bytes.length; i++) bytes[i] = parseInt(padded.slice(2 * i, 2 * i + 2), 16)
-  return bytes
-}
+  #setWide(cell: number, value: bigint): void {
+    this.wide.set(cell, value)
+    this.high[cell] = 0
+    this.low[cell] = NaN
+  }
 
-function fromBigEndian(bytes: Uint8Array): bigint {
-  let hex = '0x0'
-  for (const byte of bytes) hex += byte.toString(16).padStart(2, '0')
-  return BigInt(hex)
+  /** Back to two doubles where they hold the sum: which form a cell has in memory depends on the order of its events, its bytes must not. */
+  #narrow(cell: number): void {
+    const total = this.exact(cell)
+    const high = fromFixedPoint(total)
+    if (!Number.isFinite(high)) return
+    const rest = total - toFixedPoint(high)
+    const low = fromFixedPoint(rest)
+    if (toFixedPoint(low) !== rest) return
+    this.wide.delete(cell)
+    this.high[cell] = high
+    this.low[cell] = low
+  }
 }
