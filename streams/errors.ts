@@ -40,6 +40,23 @@ export const STREAM_ERRORS = {
     meaning:
       'Blocks of a producer are missing from a keyed log. The partition stops rather than compute from an incomplete history.',
   },
+  TM_STREAM_BUCKETS: {
+    disposition: 'halt',
+    status: 500,
+    meaning:
+      'A keyed partition holds events of a bucket that is not its own: the deployment has another number of buckets or partitions than the log was written with.',
+  },
+  TM_BLOCK_UNREADABLE: {
+    disposition: 'halt',
+    status: 500,
+    meaning:
+      'A block of a keyed log cannot be decoded: it is damaged, or a newer version of Tidemark wrote it. Its partition stops, others go on.',
+  },
+  TM_STATE_UNREADABLE: {
+    disposition: 'halt',
+    status: 500,
+    meaning: 'A stored entity state cannot be decoded: the online store is damaged. Its partition stops, others go on.',
+  },
   TM_STREAM_FENCED: {
     disposition: 'halt',
     status: 409,

@@ -62,6 +62,9 @@ export class KeyedPartition {
       moved += 1 + (await next.worker.runOnce(target))
     }
     if (next.worker.nextOffset < target) return moved
+    // A version joins in buckets whose two markers are equal: idle ones may lie behind.
+    await this.#live?.settle()
+    await next.worker.settle()
     await this.#handOver(next)
     return moved + 1
   }

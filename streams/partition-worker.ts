@@ -1,27 +1,30 @@
-import { StateTable } from '../features/kernel/state-table.ts'
+import type { CompiledView } from '../features/kernel/compiled-view.ts'
 import { ViewKernel } from '../features/kernel/view-kernel.ts'
 import { bucketOf, entityKeysOfBatch, partitionOf } from '../features/values/entity-key.ts'
 import type { EventBatch } from '../features/values/event-batch.ts'
-import type { CompiledView } from '../features/kernel/compiled-view.ts'
 import type { KeyedLog } from '../registry/keyed-logs.ts'
 import type { BucketFlush, FlushOutcome, Marker, StateWrite } from '../stores/online/online-store.ts'
+import type { ArchiveReader } from './archive-reader.ts'
+import { EntityCache } from './entity-cache.ts'
+import type { CachedEntity } from './entity-cache.ts'
 import { failStream } from './errors.ts'
 import { entityColumns } from './keyed-append.ts'
 import { readKeyedRecord } from './keyed-reader.ts'
 import { OriginFilter } from './origin-filter.ts'
-import type { ArchiveReader } from './archive-reader.ts'
 import { keyedTopic } from './stream-context.ts'
 import type { StreamContext } from './stream-context.ts'
 
 const FETCH_BYTES = 2 << 20
-/** Decoded entities kept in memory per partition; beyond it the cache starts anew after a flush. */
-const CACHED_ENTITIES_MAX = 100_000
+/** Decoded states kept in memory per partition. */
+const CACHE_LIMITS = { entities: 100_000, tiles: 4_000_000 }
+/** After this many flushes the markers of buckets without events are advanced too: what a restart reads again stays short. */
+const IDLE_FLUSHES_MAX = 64
 
 interface Bucket {
   readonly number: number
   marker: Marker
-  /** Keys touched since the last flush, by their text form. */
-  readonly dirty: Map<string, Uint8Array>
+  /** Entities touched since the last flush. */
+  readonly touched: Set<CachedEntity>
 }
 
 /** Which states of a keyed partition a worker writes. */
@@ -38,43 +41,42 @@ export interface WorkerScope {
   readonly archive?: ArchiveReader
 }
 
-/** Owns one keyed partition for one marker scope: its buckets' markers and the states of its entities. */
+/**
+ * Owns one keyed partition for one marker scope: its buckets' markers and the states of its entities. A flush writes the buckets with events; markers of
+ * idle ones are advanced now and then, and where the partition is read to its end. So markers differ: a new owner reads from the smallest on, and each
+ * bucket drops what lies below its own.
+ */
 export class PartitionWorker {
   readonly #context: StreamContext
   readonly #scope: WorkerScope
-  readonly #keyedLog: KeyedLog
-  readonly #partition: number
-  readonly #buckets = new Map<number, Bucket>()
   readonly #kernels: readonly ViewKernel[]
-  #tables: StateTable[]
-  /** Slot of an entity in every view's table, by the key's text form. */
-  #slots = new Map<string, Int32Array>()
-  #filter = new OriginFilter()
-  #nextOffset = 0
+  readonly #cache: EntityCache
+  readonly #buckets: ReadonlyMap<number, Bucket>
+  #filter: OriginFilter
+  #nextOffset: number
+  #flushes = 0
 
-  private constructor(context: StreamContext, scope: WorkerScope) {
+  private constructor(context: StreamContext, scope: WorkerScope, markers: ReadonlyMap<number, Marker>) {
     this.#context = context
     this.#scope = scope
-    this.#keyedLog = scope.keyedLog
-    this.#partition = scope.partition
     this.#kernels = scope.views.map((view) => new ViewKernel(view))
-    this.#tables = this.#kernels.map((kernel) => new StateTable(kernel))
+    this.#cache = new EntityCache(this.#kernels, CACHE_LIMITS)
+    this.#buckets = new Map([...markers].map(([number, marker]) => [number, { number, marker, touched: new Set() }]))
+    const oldest = [...markers.values()].reduce((a, b) => (b.nextOffset < a.nextOffset ? b : a))
+    this.#nextOffset = oldest.nextOffset
+    // The high-waters at the offset that is read first: those of a later marker would drop events that an older bucket lacks.
+    this.#filter = OriginFilter.decode(oldest.origins)
   }
 
   /** Takes the partition's markers over: from then on the flushes of whoever held them are refused. TM_STREAM_FENCED if they cover other views. */
   static async claim(context: StreamContext, scope: WorkerScope): Promise<PartitionWorker> {
-    const worker = new PartitionWorker(context, scope)
-    const { keyedLog, covers, backfill } = scope
+    const { keyedLog, partition, covers, backfill } = scope
     const topic = await context.log.createTopic(keyedTopic(keyedLog.name), { partitions: context.partitions })
-    const numbers = bucketsOf(context, scope.partition)
+    const numbers = bucketsOf(context, partition)
     const owner = { incarnation: topic.incarnation, views: covers }
     const markers = await context.online.claim(keyedLog.name, numbers, owner, backfill)
-    if (markers.some(({ views }) => views !== covers)) throw worker.#fenced('other-views')
-    numbers.forEach((number, i) => worker.#buckets.set(number, { number, marker: markers[i], dirty: new Map() }))
-    // All buckets of a partition are flushed together, in one transaction, so their markers agree.
-    worker.#nextOffset = Math.min(...markers.map((marker) => marker.nextOffset))
-    worker.#filter = OriginFilter.decode(markers[0].origins)
-    return worker
+    if (markers.some(({ views }) => views !== covers)) throw fenced(scope, 'other-views')
+    return new PartitionWorker(context, scope, new Map(numbers.map((number, i) => [number, markers[i]])))
   }
 
   /** Events below this offset are in the states. */
@@ -88,77 +90,101 @@ export class PartitionWorker {
 
   /** One fetch and flush, of offsets below `until`. Returns how many events were applied. TM_STREAM_FENCED: another worker owns the partition. */
   async runOnce(until: number = Infinity): Promise<number> {
-    const { log } = this.#context
-    const topic = keyedTopic(this.#keyedLog.name)
     const archived = (await this.#scope.archive?.read(this.#nextOffset, until)) ?? null
     if (archived !== null) {
       if (archived.batch !== null) await this.#apply(archived.batch)
       if (archived.origins !== null) this.#filter = OriginFilter.decode(archived.origins)
-      await this.#flush(archived.nextOffset)
+      await this.#flush(archived.nextOffset, false)
       return archived.batch?.length ?? 0
     }
-    const fetched = await log.read(topic, this.#partition, this.#nextOffset, FETCH_BYTES)
+    const { keyedLog, partition } = this.#scope
+    const topic = keyedTopic(keyedLog.name)
+    const fetched = await this.#context.log.read(topic, partition, this.#nextOffset, FETCH_BYTES)
     const records = fetched.filter(({ offset }) => offset < until)
-    if (records.length === 0) return 0
+    if (records.length === 0) {
+      await this.settle()
+      return 0
+    }
     let applied = 0
     for (const record of records) {
-      const batch = readKeyedRecord(record, this.#keyedLog.source.fields, this.#filter, `${topic}/${this.#partition}`)
-      if (batch !== null) {
-        await this.#apply(batch)
-        applied += batch.length
-      }
+      const batch = readKeyedRecord(record, keyedLog.source.fields, this.#filter, `${topic}/${partition}`)
+      if (batch === null) continue
+      await this.#apply(batch)
+      applied += batch.length
     }
-    await this.#flush(records[records.length - 1].offset + 1)
+    await this.#flush(records[records.length - 1].offset + 1, false)
     return applied
   }
 
+  /** Advances the markers of all buckets to `nextOffset`. */
+  async settle(): Promise<void> {
+    await this.#flush(this.#nextOffset, true)
+  }
+
   async #apply(batch: EventBatch): Promise<void> {
-    const { source, entity } = this.#keyedLog
+    const { source, entity } = this.#scope.keyedLog
     const { distinct, keyOf } = entityKeysOfBatch(entity, entityColumns(source, entity, batch.columns), batch.length)
-    const slots = await this.#load(distinct)
-    this.#tables.forEach((table, view) => {
-      const prepared = this.#kernels[view].prepare(batch)
-      table.apply(
-        prepared,
-        Int32Array.from(keyOf, (key) => (key < 0 ? -1 : slots[key][view])),
-      )
+    const entities = await this.#load(distinct)
+    const appliedBelow = Float64Array.from(entities, ({ bucket }) => this.#bucket(bucket).marker.nextOffset)
+    const slots = new Int32Array(batch.length)
+    this.#cache.tables.forEach((table, view) => {
+      for (let i = 0; i < slots.length; i++) {
+        const key = keyOf[i]
+        slots[i] = key < 0 || batch.offset[i] < appliedBelow[key] ? -1 : entities[key].slots[view]
+      }
+      table.apply(this.#kernels[view].prepare(batch), slots)
     })
   }
 
-  /** Slots of entities, read from the store where they are not in memory. Marks them dirty. */
-  async #load(keys: readonly Uint8Array[]): Promise<Int32Array[]> {
-    const { buckets, online } = this.#context
+  /** Entities, read from the store where they are not in memory, and marked touched. */
+  async #load(keys: readonly Uint8Array[]): Promise<CachedEntity[]> {
     const names = keys.map((key) => Buffer.from(key.buffer, key.byteOffset, key.byteLength).toString('latin1'))
-    const numbers = keys.map((key) => bucketOf(key, buckets))
-    const missing = keys.flatMap((key, i) =>
-      this.#slots.has(names[i]) ? [] : [{ key, name: names[i], bucket: numbers[i] }],
+    const missing = names.flatMap((name, at) =>
+      this.#cache.use(name, this.#flushes) === undefined
+        ? [{ name, key: keys[at], bucket: bucketOf(keys[at], this.#context.buckets) }]
+        : [],
     )
-    const views = this.#scope.views.map(({ version }) => version)
-    const reads = missing.map(({ key, bucket }) => ({
-      keyedLog: this.#keyedLog.name,
-      bucket,
-      keys: views.map((view) => ({ view, key })),
-    }))
-    const results = reads.length === 0 ? [] : await online.read(reads)
-    results.forEach(({ states }, i) => {
-      const slots = Int32Array.from(this.#tables, (table, view) => {
-        const slot = table.open()
-        const state = states[view]
-        if (state !== null) table.decode(slot, state)
-        return slot
-      })
-      this.#slots.set(missing[i].name, slots)
-    })
-    return keys.map((key, i) => {
-      this.#buckets.get(numbers[i])?.dirty.set(names[i], key)
-      return this.#slots.get(names[i]) ?? failSlot(names[i])
+    if (missing.length > 0) {
+      const keyedLog = this.#scope.keyedLog.name
+      const views = this.#scope.views.map(({ version }) => version)
+      const results = await this.#context.online.read(
+        missing.map(({ key, bucket }) => ({ keyedLog, bucket, keys: views.map((view) => ({ view, key })) })),
+      )
+      missing.forEach(({ name, key, bucket }, i) =>
+        this.#cache.add(name, { key, bucket, states: results[i].states }, this.#flushes),
+      )
+    }
+    return names.map((name) => {
+      const entity = this.#cache.held(name)
+      this.#bucket(entity.bucket).touched.add(entity)
+      return entity
     })
   }
 
-  async #flush(nextOffset: number): Promise<void> {
-    const origins = this.#filter.encode()
-    const flushes: BucketFlush[] = [...this.#buckets.values()].map(({ number, marker, dirty }) => ({
-      keyedLog: this.#keyedLog.name,
+  /** Flushes the buckets with events; all that lie behind if `settle`, or if that has not been done for long. */
+  async #flush(nextOffset: number, settle: boolean): Promise<void> {
+    const all = settle || ++this.#flushes % IDLE_FLUSHES_MAX === 0
+    const buckets = [...this.#buckets.values()].filter(
+      ({ touched, marker }) => touched.size > 0 || (all && marker.nextOffset < nextOffset),
+    )
+    if (buckets.length > 0) {
+      const origins = this.#filter.encode()
+      const flushes = buckets.map((bucket) => this.#bucketFlush(bucket, nextOffset, origins))
+      const refused = (await this.#context.online.flush(flushes)).find((outcome) => outcome !== 'applied')
+      if (refused !== undefined) throw fenced(this.#scope, refused)
+      for (const bucket of buckets) {
+        bucket.marker = { ...bucket.marker, nextOffset, origins }
+        for (const entity of bucket.touched) this.#cache.markStored(entity)
+        bucket.touched.clear()
+      }
+    }
+    this.#nextOffset = nextOffset
+    this.#cache.trim()
+  }
+
+  #bucketFlush({ number, marker, touched }: Bucket, nextOffset: number, origins: Uint8Array): BucketFlush {
+    return {
+      keyedLog: this.#scope.keyedLog.name,
       bucket: number,
       backfill: this.#scope.backfill,
       epoch: marker.epoch,
@@ -166,41 +192,25 @@ export class PartitionWorker {
       expectedOffset: marker.nextOffset,
       nextOffset,
       origins,
-      writes: [...dirty].flatMap(([name, key]) => this.#writes(name, key)),
-    }))
-    const outcomes = await this.#context.online.flush(flushes)
-    const refused = outcomes.find((outcome) => outcome !== 'applied')
-    if (refused !== undefined) throw this.#fenced(refused)
-    for (const bucket of this.#buckets.values()) {
-      bucket.marker = { ...bucket.marker, nextOffset, origins }
-      for (const name of bucket.dirty.keys()) this.#markStored(name)
-      bucket.dirty.clear()
-    }
-    this.#nextOffset = nextOffset
-    if (this.#slots.size > CACHED_ENTITIES_MAX) {
-      this.#slots = new Map()
-      this.#tables = this.#kernels.map((kernel) => new StateTable(kernel))
+      writes: [...touched].flatMap((entity) => this.#writes(entity)),
     }
   }
 
-  #fenced(refused: FlushOutcome): Error {
-    return failStream(
-      'TM_STREAM_FENCED',
-      `${this.#keyedLog.name}, partition ${this.#partition}: refused (${refused}); another worker owns it now`,
-    )
-  }
-
-  #markStored(name: string): void {
-    const slots = this.#slots.get(name) ?? failSlot(name)
-    this.#tables.forEach((table, view) => table.markStored(slots[view]))
-  }
-
-  #writes(name: string, key: Uint8Array): StateWrite[] {
-    const slots = this.#slots.get(name) ?? failSlot(name)
-    return this.#tables.flatMap((table, view) => {
-      if (table.newestTau(slots[view]) === -Infinity) return []
+  #writes({ key, slots }: CachedEntity): StateWrite[] {
+    return this.#cache.tables.flatMap((table, view) => {
+      if (!table.isChanged(slots[view])) return []
       return [{ view: this.#scope.views[view].version, key, state: table.encodeChange(slots[view]) }]
     })
+  }
+
+  #bucket(number: number): Bucket {
+    const bucket = this.#buckets.get(number)
+    if (bucket !== undefined) return bucket
+    const { keyedLog, partition } = this.#scope
+    throw failStream(
+      'TM_STREAM_BUCKETS',
+      `${keyedLog.name}, partition ${partition} holds an event of bucket ${number}, which belongs to another partition: the log was written with another number of buckets; set \`buckets\` back to what it was`,
+    )
   }
 }
 
@@ -211,6 +221,9 @@ export function bucketsOf({ buckets, partitions }: StreamContext, partition: num
   )
 }
 
-function failSlot(name: string): never {
-  throw new Error(`no state slot for entity key ${JSON.stringify(name)}`)
+function fenced({ keyedLog, partition }: WorkerScope, refused: FlushOutcome): Error {
+  return failStream(
+    'TM_STREAM_FENCED',
+    `${keyedLog.name}, partition ${partition}: refused (${refused}); another worker owns it now`,
+  )
 }

@@ -2,6 +2,7 @@ import { failStream } from './errors.ts'
 import type { ArchiveProgress } from '../stores/tables/archive-layout.ts'
 import type { IngestCheckpoint } from './ingest.ts'
 import { viewProgress } from './live-views.ts'
+import { bucketsOf } from './partition-worker.ts'
 import { keyedTopic, sourceTopic } from './stream-context.ts'
 import type { StreamContext } from './stream-context.ts'
 
@@ -21,13 +22,13 @@ export async function partitionStatus(context: StreamContext): Promise<Partition
   for (const keyedLog of await context.registry.keyedLogs()) {
     if ((await context.log.topic(keyedTopic(keyedLog.name))) === null) continue
     for (let partition = 0; partition < context.partitions; partition++) {
-      const [marker] = await context.online.markers(keyedLog.name, [partition])
+      const markers = await context.online.markers(keyedLog.name, bucketsOf(context, partition))
       const archive = await context.metadata.readProgress<ArchiveProgress>('archive', `${keyedLog.name}/${partition}`)
       status.push({
         keyedLog: keyedLog.name,
         partition,
         endOffset: await context.log.endOffset(keyedTopic(keyedLog.name), partition),
-        appliedOffset: marker?.nextOffset ?? 0,
+        appliedOffset: Math.min(...markers.map((marker) => marker?.nextOffset ?? 0)),
         archivedOffset: archive?.nextOffset ?? 0,
       })
     }

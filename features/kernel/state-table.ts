@@ -32,6 +32,7 @@ export class StateTable {
     const entity: EntityState = {
       newestTau: -Infinity,
       tracks: this.#tracks.map(() => ({ tiles: [], cells: [] })),
+      changed: false,
       sealedChanged: false,
       sealedBytes: 0,
       sealedApart: false,
@@ -61,6 +62,7 @@ export class StateTable {
       if (slots[i] < 0 || (selected !== null && selected[i] === 0)) continue
       const entity = this.#entity(slots[i])
       if (tau[i] > entity.newestTau) entity.newestTau = tau[i]
+      entity.changed = true
       touched.add(entity)
     }
     if (touched.size === 0) return
@@ -78,6 +80,16 @@ export class StateTable {
       }
       for (const entity of touched) evict(cells, entity, number)
     })
+  }
+
+  /** Whether events were added since the state was stored last (by `decode` or `markStored`). */
+  isChanged(slot: number): boolean {
+    return this.#entity(slot).changed
+  }
+
+  /** Tiles held in memory, of all entities. */
+  get tiles(): number {
+    return this.#tracks.reduce((sum, cells) => sum + cells.held, 0)
   }
 
   /** Both parts. The entity has had an event. */
@@ -105,6 +117,7 @@ export class StateTable {
   /** The store now holds what `encodeChange` gave. */
   markStored(slot: number): void {
     const entity = this.#entity(slot)
+    entity.changed = false
     entity.sealedChanged = false
     entity.sealedApart = entity.sealedBytes > SEALED_INLINE_BYTES_MAX
   }
@@ -134,6 +147,7 @@ export class StateTable {
 
   #release(entity: EntityState): void {
     entity.newestTau = -Infinity
+    entity.changed = false
     entity.sealedChanged = false
     entity.sealedBytes = 0
     entity.sealedApart = false

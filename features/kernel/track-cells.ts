@@ -10,6 +10,8 @@ export interface TrackState {
 export interface EntityState {
   newestTau: number
   readonly tracks: readonly TrackState[]
+  /** Whether events were added since the state was stored last. */
+  changed: boolean
   /** Whether the sealed part may differ from the one last stored, its length when last encoded, and whether the store holds it apart. */
   sealedChanged: boolean
   sealedBytes: number
@@ -34,6 +36,11 @@ export class TrackCells {
       cells.grow(1)
       return cells
     })
+  }
+
+  /** Cells in use. */
+  get held(): number {
+    return this.#count - this.#free.length
   }
 
   take(): number {
