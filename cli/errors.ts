@@ -12,6 +12,11 @@ export const CLI_ERRORS = {
     status: 409,
     meaning: 'Another `tidemark start` serves this data folder. Use it, stop it, or use another folder.',
   },
+  TM_ROLE_DIED: {
+    disposition: 'retry',
+    status: 500,
+    meaning: 'The process of a role ended without a word. `start` starts it anew, with growing pauses.',
+  },
   TM_PORT_IN_USE: {
     disposition: 'reject',
     status: 409,

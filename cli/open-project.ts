@@ -23,7 +23,9 @@ export interface Project extends StreamContext {
   readonly directory: string
   readonly dataFolder: string
   readonly port: number
+  /** Epoch ms of the deployment. */
   readonly now: () => number
+  readonly isClockSimulated: boolean
   readonly reader: FeatureReader
   close(): Promise<void>
 }
@@ -59,6 +61,7 @@ export async function openProject(directory: string): Promise<Project> {
     dataFolder,
     port: config.port ?? 7070,
     now,
+    isClockSimulated: config.clock !== undefined,
     log,
     online,
     metadata,

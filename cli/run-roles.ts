@@ -1,3 +1,4 @@
+import { setTimeout as pause } from 'node:timers/promises'
 import { ApplyRole } from '../streams/apply-role.ts'
 import { ArchiveRole } from '../streams/archive.ts'
 import { IngestRole } from '../streams/ingest.ts'
@@ -7,52 +8,48 @@ import type { StreamContext } from '../streams/stream-context.ts'
 const IDLE_MS = 5
 /** How often live events are archived: more often makes many small files. */
 const ARCHIVE_EVERY_MS = 2000
-export type RoleName = 'stream' | 'archive'
 
-interface Role {
+/** The roles that move events; each may run in a process of its own. */
+export type WorkRole = 'stream' | 'archive'
+
+interface Worker {
+  /** Returns how many events moved. */
   runOnce(): Promise<number>
 }
 
-function createRoles(context: StreamContext, names: readonly RoleName[]): Role[] {
-  const roles: Role[] = []
-  if (names.includes('stream')) roles.push(new IngestRole(context), new ApplyRole(context))
-  if (names.includes('archive')) roles.push(new ArchiveRole(context))
-  return roles
+function createWorkers(context: StreamContext, role: WorkRole): Worker[] {
+  return role === 'stream' ? [new IngestRole(context), new ApplyRole(context)] : [new ArchiveRole(context)]
 }
 
-/** Runs roles until aborted; each step finishes its flush before the next, so an abort loses nothing. */
-export async function runRoles(context: StreamContext, names: readonly RoleName[], signal: AbortSignal): Promise<void> {
+/** Runs a role until aborted; each step finishes its flush before the next, so an abort loses nothing. */
+export async function runWork(context: StreamContext, role: WorkRole, signal: AbortSignal): Promise<void> {
   await createTopics(context)
-  const streams = createRoles(
-    context,
-    names.filter((name) => name === 'stream'),
-  )
-  const archives = createRoles(
-    context,
-    names.filter((name) => name === 'archive'),
-  )
-  let archivedAt = -Infinity
+  const workers = createWorkers(context, role)
   while (!signal.aborted) {
     let moved = 0
-    for (const role of streams) if (!signal.aborted) moved += await role.runOnce()
-    if (performance.now() - archivedAt >= ARCHIVE_EVERY_MS) {
-      for (const role of archives) if (!signal.aborted) await role.runOnce()
-      archivedAt = performance.now()
-    }
-    await new Promise((resolve) => (moved > 0 ? setImmediate(resolve) : setTimeout(resolve, IDLE_MS)))
+    for (const worker of workers) if (!signal.aborted) moved += await worker.runOnce()
+    if (role === 'archive') await pause(ARCHIVE_EVERY_MS, undefined, { signal }).catch(() => {})
+    else await new Promise((resolve) => (moved > 0 ? setImmediate(resolve) : setTimeout(resolve, IDLE_MS)))
   }
 }
 
-/** Runs every role until nothing moves: what was appended is applied and archived. Returns how many events moved. */
-export async function drain(context: StreamContext, onProgress: (moved: number) => void = () => {}): Promise<number> {
+export interface DrainOptions {
+  /** Default: all. */
+  readonly roles?: readonly WorkRole[]
+  readonly signal?: AbortSignal
+  readonly onProgress?: (moved: number) => void
+}
+
+/** Runs roles until nothing moves: what was appended is applied, or archived. Returns how much moved. */
+export async function drain(context: StreamContext, options: DrainOptions = {}): Promise<number> {
+  const { roles = ['stream', 'archive'], signal, onProgress } = options
   await createTopics(context)
-  const roles = createRoles(context, ['stream', 'archive'])
-  let total = 0
-  for (;;) {
+  const workers = roles.flatMap((role) => createWorkers(context, role))
+  for (let total = 0; ;) {
     let moved = 0
-    for (const role of roles) moved += await role.runOnce()
-    total += moved
+    for (const worker of workers) if (signal?.aborted !== true) moved += await worker.runOnce()
     if (moved === 0) return total
-    onProgress(total)
+    total += moved
+    onProgress?.(total)
   }
 }

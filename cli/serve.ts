@@ -12,6 +12,7 @@ const LOG_EVERY_MS = 1000
 export async function serve(
   project: Project,
   port: number,
+  unwell: () => readonly string[] = () => [],
 ): Promise<{ app: FastifyInstance; url: string; stop(): Promise<void> }> {
   let pending: ServedRow[] = []
   const flush = async (): Promise<void> => {
@@ -23,8 +24,10 @@ export async function serve(
     registry: project.registry,
     reader: project.reader,
     logServed: (rows) => pending.push(...rows.slice(0, Math.max(0, LOGGED_ROWS_MAX - pending.length))),
-    unready: async () =>
-      (await project.registry.services()).length === 0 ? ['no service is registered: run `tidemark apply`'] : [],
+    unready: async () => [
+      ...((await project.registry.services()).length === 0 ? ['no service is registered: run `tidemark apply`'] : []),
+      ...unwell(),
+    ],
   })
   const url = await listen(app, port)
   const timer = setInterval(() => void flush(), LOG_EVERY_MS)

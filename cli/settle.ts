@@ -1,8 +1,54 @@
+import { setTimeout as pause } from 'node:timers/promises'
+import { tryProcessLock } from '../stores/process-lock.ts'
+import type { ProcessLock } from '../stores/process-lock.ts'
 import type { Project } from './open-project.ts'
+import { isRoleRunning } from './presence.ts'
+import { roleLockPath } from './roles/role-lock.ts'
 import { drain } from './run-roles.ts'
-import { isRunning } from './start-socket.ts'
+import type { WorkRole } from './run-roles.ts'
 
-/** Beside a running `start` its workers do the rest; without one this process applies and archives before it returns. */
-export async function settle(project: Project): Promise<void> {
-  if (!(await isRunning(project.dataFolder))) await drain(project)
+const POLL_MS = 20
+
+export interface SettleOptions {
+  readonly signal?: AbortSignal
+  readonly onProgress?: (moved: number) => void
+}
+
+/**
+ * Leaves the streaming and archiving to the processes that do it; what none does, this one does before it returns: everything appended so far is
+ * then applied and archived.
+ */
+export async function settle(project: Project, options: SettleOptions = {}): Promise<void> {
+  const held: { role: WorkRole; lock: ProcessLock }[] = []
+  try {
+    for (const role of ['stream', 'archive'] as const) {
+      const lock = await takeOver(project.dataFolder, role, options.signal)
+      if (lock !== null) held.push({ role, lock })
+    }
+    if (held.length > 0) await drain(project, { ...options, roles: held.map(({ role }) => role) })
+  } finally {
+    for (const { lock } of held) lock.release()
+  }
+}
+
+/** Does a part of a role's work, unless a running role does it anyway. */
+export async function doing(project: Project, role: WorkRole, work: () => Promise<void>): Promise<void> {
+  const lock = await takeOver(project.dataFolder, role)
+  if (lock === null) return
+  try {
+    await work()
+  } finally {
+    lock.release()
+  }
+}
+
+/** The right to do a role's work, once another command that does it has finished; null: a running role does it. */
+async function takeOver(dataFolder: string, role: WorkRole, signal?: AbortSignal): Promise<ProcessLock | null> {
+  while (signal?.aborted !== true) {
+    if (await isRoleRunning(dataFolder, role)) return null
+    const lock = tryProcessLock(roleLockPath(dataFolder, role))
+    if (lock !== null) return lock
+    await pause(POLL_MS)
+  }
+  return null
 }

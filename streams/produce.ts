@@ -9,7 +9,13 @@ export interface Accepted {
   codes: Record<string, number>
 }
 
+export interface ProduceOptions {
+  readonly onProgress?: (events: number) => void
+}
+
 const LINES_PER_RECORD = 500
+/** A line of a slow input waits this long for company. */
+const LINGER_MS = 20
 const encoder = new TextEncoder()
 
 /** Appends JSON lines to a source's topic, in order. Refused lines are appended too: ingest keeps them as dead letters. Empty lines are skipped. */
@@ -17,6 +23,7 @@ export async function produce(
   context: StreamContext,
   sourceName: string,
   lines: AsyncIterable<string> | Iterable<string>,
+  { onProgress }: ProduceOptions = {},
 ): Promise<Accepted> {
   const source = await context.registry.source(sourceName)
   await createTopics(context)
@@ -24,21 +31,45 @@ export async function produce(
     .filter((log) => log.source.name === source.name)
     .map(({ entity }) => entity)
   const result: Accepted = { accepted: 0, refused: 0, codes: {} }
-  let pending: string[] = []
-  const send = async (): Promise<void> => {
-    if (pending.length === 0) return
-    const { rows, refused } = decodeEvents(source, entities, pending)
+  for await (const batch of batches(lines)) {
+    const { rows, refused } = decodeEvents(source, entities, batch)
     result.accepted += rows.length
     result.refused += refused.length
     for (const { code } of refused) result.codes[code] = (result.codes[code] ?? 0) + 1
-    await context.log.append(sourceTopic(source.name), 0, [encoder.encode(pending.join('\n'))])
-    pending = []
+    await context.log.append(sourceTopic(source.name), 0, [encoder.encode(batch.join('\n'))])
+    onProgress?.(result.accepted + result.refused)
   }
-  for await (const line of lines) {
-    if (line.trim() === '') continue
-    pending.push(line)
-    if (pending.length >= LINES_PER_RECORD) await send()
-  }
-  await send()
   return result
+}
+
+/** Lines in groups: full ones from a fast input, whatever has come after a short while from a slow one. */
+async function* batches(lines: AsyncIterable<string> | Iterable<string>): AsyncIterable<string[]> {
+  const reader = Symbol.asyncIterator in lines ? lines[Symbol.asyncIterator]() : lines[Symbol.iterator]()
+  let batch: string[] = []
+  let pending: Promise<IteratorResult<string>> | null = null
+  let timer: NodeJS.Timeout | undefined
+  let lingered: Promise<null> | null = null
+  try {
+    for (;;) {
+      pending ??= Promise.resolve(reader.next())
+      const next: IteratorResult<string> | null =
+        lingered === null ? await pending : await Promise.race([pending, lingered])
+      if (next !== null) {
+        pending = null
+        if (next.done === true) break
+        if (next.value.trim() === '') continue
+        batch.push(next.value)
+        lingered ??= new Promise((resolve) => (timer = setTimeout(() => resolve(null), LINGER_MS)))
+        if (batch.length < LINES_PER_RECORD) continue
+      }
+      clearTimeout(timer)
+      lingered = null
+      yield batch
+      batch = []
+    }
+    if (batch.length > 0) yield batch
+  } finally {
+    clearTimeout(timer)
+    await reader.return?.()
+  }
 }

@@ -1,3 +1,4 @@
+import { setTimeout as pause } from 'node:timers/promises'
 import { failStream } from './errors.ts'
 import type { ArchiveProgress } from '../stores/tables/archive-layout.ts'
 import type { IngestCheckpoint } from './ingest.ts'
@@ -36,40 +37,69 @@ export async function partitionStatus(context: StreamContext): Promise<Partition
   return status
 }
 
-/** Records of source topics that ingest has not read. */
-export async function ingestLag(context: StreamContext): Promise<number> {
-  let lag = 0
-  for (const source of await context.registry.sources()) {
-    if ((await context.log.topic(sourceTopic(source.name))) === null) continue
-    const checkpoint = await context.metadata.readProgress<IngestCheckpoint>('ingest', source.name)
-    lag += (await context.log.endOffset(sourceTopic(source.name), 0)) - (checkpoint?.nextOffset ?? 0)
+export interface SourceStatus {
+  readonly source: string
+  readonly endOffset: number
+  readonly ingestedOffset: number
+}
+
+/** Where ingest stands in every source topic. */
+export async function sourceStatus(context: StreamContext): Promise<SourceStatus[]> {
+  const status: SourceStatus[] = []
+  for (const { name } of await context.registry.sources()) {
+    if ((await context.log.topic(sourceTopic(name))) === null) continue
+    const checkpoint = await context.metadata.readProgress<IngestCheckpoint>('ingest', name)
+    const endOffset = await context.log.endOffset(sourceTopic(name), 0)
+    status.push({ source: name, endOffset, ingestedOffset: checkpoint?.nextOffset ?? 0 })
   }
-  return lag
+  return status
 }
 
-/** True when everything appended so far is ingested, applied and archived, and every view version is live. */
-export async function isCaughtUp(context: StreamContext): Promise<boolean> {
-  if ((await ingestLag(context)) > 0) return false
-  if (!(await viewProgress(context)).every(({ live }) => live)) return false
-  const partitions = await partitionStatus(context)
-  return partitions.every(
-    ({ endOffset, appliedOffset, archivedOffset }) => appliedOffset >= endOffset && archivedOffset >= endOffset,
-  )
+export interface WaitOptions {
+  readonly timeoutMs: number
+  readonly signal?: AbortSignal
+  /** Records still to be ingested, applied or archived. */
+  readonly onProgress?: (remaining: number) => void
 }
 
-/** Waits for workers elsewhere. TM_WAIT_TIMEOUT. */
-export async function waitUntilCaughtUp(
-  context: StreamContext,
-  timeoutMs: number,
-  signal?: AbortSignal,
-): Promise<void> {
-  for (let waited = 0; !(await isCaughtUp(context)); waited += POLL_MS) {
-    if (waited >= timeoutMs)
+/** Waits until everything appended before the call is ingested, applied and archived by workers elsewhere, and every view version is live; what comes later does not count. TM_WAIT_TIMEOUT. */
+export async function waitUntilCaughtUp(context: StreamContext, options: WaitOptions): Promise<void> {
+  const deadline = performance.now() + options.timeoutMs
+  const sources = new Map((await sourceStatus(context)).map(({ source, endOffset }) => [source, endOffset]))
+  await poll(options, deadline, async () => {
+    const behind = (await sourceStatus(context)).map(
+      ({ source, ingestedOffset }) => (sources.get(source) ?? 0) - ingestedOffset,
+    )
+    return sumPositive(behind)
+  })
+  const keyed = new Map((await partitionStatus(context)).map((at) => [`${at.keyedLog}/${at.partition}`, at.endOffset]))
+  await poll(options, deadline, async () => {
+    const behind = (await partitionStatus(context)).flatMap((at) => {
+      const goal = keyed.get(`${at.keyedLog}/${at.partition}`) ?? 0
+      return [goal - at.appliedOffset, goal - at.archivedOffset]
+    })
+    return sumPositive(behind)
+  })
+  await poll(options, deadline, async () => {
+    const behind = (await viewProgress(context)).filter(({ live }) => !live)
+    return sumPositive(behind.map(({ records, recordsTotal }) => Math.max(1, recordsTotal - records)))
+  })
+}
+
+async function poll(options: WaitOptions, deadline: number, remaining: () => Promise<number>): Promise<void> {
+  for (;;) {
+    const left = await remaining()
+    if (left === 0 || options.signal?.aborted === true) return
+    options.onProgress?.(left)
+    if (performance.now() >= deadline)
       throw failStream(
         'TM_WAIT_TIMEOUT',
-        `not caught up after ${timeoutMs} ms: is \`tidemark start\` running? \`tidemark status\` shows what lags`,
+        `${left} records are not applied and archived after ${options.timeoutMs} ms: is \`tidemark start\` running? \`tidemark status\` shows what lags`,
       )
-    if (signal?.aborted === true) return
-    await new Promise((resolve) => setTimeout(resolve, POLL_MS))
+    await pause(POLL_MS)
   }
+}
+
+function sumPositive(numbers: readonly number[]): number {
+  return numbers.reduce((sum, n) => sum + Math.max(n, 0), 0)
 }

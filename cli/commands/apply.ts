@@ -2,7 +2,7 @@ import type { Command } from 'commander'
 import { ApplyRole } from '../../streams/apply-role.ts'
 import { createTopics } from '../../streams/stream-context.ts'
 import { gitState } from '../open-project.ts'
-import { isRunning } from '../start-socket.ts'
+import { doing } from '../settle.ts'
 import { describePlan } from './describe-plan.ts'
 import { print, withProject } from './with-project.ts'
 
@@ -14,7 +14,7 @@ export function registerApply(program: Command): void {
       await withProject(command, async (project, json) => {
         const report = await project.registry.apply(project.directory, project.now(), gitState(project.directory))
         await createTopics(project)
-        if (!(await isRunning(project.dataFolder))) await new ApplyRole(project).begin()
+        await doing(project, 'stream', async () => new ApplyRole(project).begin())
         print(json, report, describePlan(report, 'did'))
       })
     })

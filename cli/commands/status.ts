@@ -1,42 +1,164 @@
 import type { Command } from 'commander'
-import { countDeadLetters } from '../../streams/dead-letter-counts.ts'
-import type { DeadLetterCounts } from '../../streams/dead-letter-counts.ts'
-import { ingestLag, isCaughtUp, partitionStatus } from '../../streams/wait.ts'
-import { isRunning } from '../start-socket.ts'
+import { parseDuration } from '../../registry/durations.ts'
+import { reportKeyedLogs, reportSources } from '../../streams/status.ts'
+import type { KeyedLogReport, SourceReport } from '../../streams/status.ts'
+import { viewProgress } from '../../streams/live-views.ts'
+import type { ViewProgress } from '../../streams/live-views.ts'
+import { partitionStatus } from '../../streams/wait.ts'
+import type { PartitionStatus } from '../../streams/wait.ts'
+import type { Project } from '../open-project.ts'
+import { livePresences } from '../presence.ts'
+import type { Presence } from '../presence.ts'
+import { describeCount, describeMs, describeTime } from '../terminal/describe-amounts.ts'
+import { paint } from '../terminal/style.ts'
+import { formatTable } from '../terminal/table.ts'
 import { print, withProject } from './with-project.ts'
+
+interface Status {
+  readonly running: boolean
+  readonly caughtUp: boolean
+  /** The deployment's clock, epoch ms, and whether it is simulated. */
+  readonly now: number
+  readonly simulatedClock: boolean
+  readonly processes: readonly Presence[]
+  readonly ingestLagRecords: number
+  readonly sources: readonly SourceReport[]
+  readonly keyedLogs: readonly KeyedLogReport[]
+  readonly partitions: readonly PartitionStatus[]
+  /** By source. */
+  readonly deadLetters: Readonly<Record<string, number>>
+  /** By source, then code. */
+  readonly deadLetterCodes: Readonly<Record<string, Readonly<Record<string, number>>>>
+  readonly views: readonly ViewProgress[]
+}
 
 export function registerStatus(program: Command): void {
   program
     .command('status')
-    .description('positions, lag and dead letters')
-    .action(async (_options: unknown, command: Command) => {
+    .description('what runs, what lags, how fresh it is, what was refused')
+    .option('--verbose', 'one line for each partition too')
+    .action(async ({ verbose = false }: { verbose?: boolean }, command: Command) => {
       await withProject(command, async (project, json) => {
-        const partitions = await partitionStatus(project)
-        const letters: Record<string, DeadLetterCounts> = {}
-        for (const { name } of await project.registry.sources()) letters[name] = await countDeadLetters(project, name)
-        const byName = Object.entries(letters)
-        const status = {
-          running: await isRunning(project.dataFolder),
-          caughtUp: await isCaughtUp(project),
-          ingestLagRecords: await ingestLag(project),
-          partitions,
-          deadLetters: Object.fromEntries(byName.map(([source, { pending }]) => [source, pending])),
-          deadLetterCodes: Object.fromEntries(byName.map(([source, { byCode }]) => [source, byCode])),
-        }
-        print(json, status, [
-          `running: ${status.running}   caught up: ${status.caughtUp}   records not ingested: ${status.ingestLagRecords}`,
-          ...partitions.map(
-            ({ keyedLog, partition, endOffset, appliedOffset, archivedOffset }) =>
-              `${`${keyedLog}/${partition}`.padEnd(36)} end ${endOffset}  applied ${appliedOffset}  archived ${archivedOffset}`,
-          ),
-          ...byName.map(([source, counts]) => describeLetters(source, counts)),
-        ])
+        const status = await readStatus(project)
+        print(json, status, describe(status, verbose))
       })
     })
 }
 
-function describeLetters(source: string, { pending, replayed, dropped, byCode }: DeadLetterCounts): string {
-  const codes = Object.entries(byCode).map(([code, count]) => `${code} ${count}`)
-  const past = [...(replayed > 0 ? [`${replayed} replayed`] : []), ...(dropped > 0 ? [`${dropped} dropped`] : [])]
-  return `dead letters of ${source}: ${[pending, ...codes, ...past].join('  ')}`
+async function readStatus(project: Project): Promise<Status> {
+  const processes = await livePresences(project.dataFolder)
+  const partitions = await partitionStatus(project)
+  const sources = await reportSources(project)
+  const views = await viewProgress(project)
+  const freshness = new Map(
+    (await project.registry.catalog()).flatMap(({ kind, name, freshness: asked }) => {
+      const ms = kind === 'view' && asked !== null ? parseDuration(asked) : null
+      return ms === null ? [] : [[name, ms]]
+    }),
+  )
+  const ingestLagRecords = sources.reduce((sum, { lagRecords }) => sum + lagRecords, 0)
+  return {
+    running: processes.some(({ name }) => name === 'start'),
+    caughtUp:
+      ingestLagRecords === 0 &&
+      views.every(({ live }) => live) &&
+      partitions.every((at) => at.appliedOffset >= at.endOffset && at.archivedOffset >= at.endOffset),
+    now: Math.floor(project.now()),
+    simulatedClock: project.isClockSimulated,
+    processes,
+    ingestLagRecords,
+    sources,
+    keyedLogs: await reportKeyedLogs(project, partitions, freshness),
+    partitions,
+    deadLetters: Object.fromEntries(sources.map(({ source, deadLetters }) => [source, deadLetters])),
+    deadLetterCodes: Object.fromEntries(sources.map(({ source, deadLetterCodes }) => [source, deadLetterCodes])),
+    views,
+  }
+}
+
+function describe(status: Status, verbose: boolean): string[] {
+  const { sources, keyedLogs, partitions } = status
+  return [
+    ...describeProcesses(status),
+    ...(sources.length === 0 ? ['Nothing is registered: run `tidemark apply`.'] : ['', ...describeSources(sources)]),
+    ...(keyedLogs.length === 0 ? [] : ['', ...describeKeyedLogs(keyedLogs)]),
+    ...describeBuilding(status.views),
+    ...(verbose && partitions.length > 0 ? ['', ...describePartitions(partitions)] : []),
+  ]
+}
+
+function describeProcesses({ processes, now, simulatedClock, caughtUp }: Status): string[] {
+  const clock = `Clock ${describeTime(now)}${simulatedClock ? ' (simulated)' : ''}.`
+  const state = caughtUp
+    ? `${paint('green', 'Caught up')}: everything appended is applied and archived.`
+    : `${paint('yellow', 'Catching up')}.`
+  if (processes.length === 0)
+    return [`Not running: commands do the work themselves; \`tidemark start\` does it all the time. ${clock}`, state]
+  const rows = processes.flatMap(({ name, url, roles }) =>
+    roles.map(({ role, state: at, pid, restarts, error }) => [
+      role,
+      at === 'running' ? paint('green', at) : paint('red', at),
+      name === 'start' ? 'of start' : 'alone',
+      pid === null ? '-' : `pid ${pid}`,
+      [role === 'serve' ? (url ?? '') : '', restarts > 0 ? `restarted ${restarts}×` : '', error?.code ?? '']
+        .filter((text) => text !== '')
+        .join(' '),
+    ]),
+  )
+  return [...formatTable(['role', 'state', '', 'process', ''], rows), '', `${clock} ${state}`]
+}
+
+function describeSources(sources: readonly SourceReport[]): string[] {
+  const rows = sources.map(({ source, lagRecords, deadLetters, deadLetterCodes, replayed, dropped }) => {
+    const codes = [...Object.entries(deadLetterCodes), ['replayed', replayed] as const, ['dropped', dropped] as const]
+      .filter(([, count]) => count > 0)
+      .map(([code, count]) => `${code} ${describeCount(count)}`)
+    return [
+      source,
+      describeCount(lagRecords),
+      deadLetters === 0 ? '0' : paint('yellow', describeCount(deadLetters)),
+      codes.join(', '),
+    ]
+  })
+  return formatTable(['source', 'records to ingest', 'dead letters', 'by code'], rows)
+}
+
+function describeKeyedLogs(keyedLogs: readonly KeyedLogReport[]): string[] {
+  const rows = keyedLogs.map((log) => [
+    log.keyedLog,
+    log.views.join(' '),
+    `${log.isLagEstimated ? '≈' : ''}${describeCount(log.lagEvents)}`,
+    log.lagMs === 0 ? '-' : describeMs(log.lagMs),
+    describeFreshness(log),
+    log.archivedUntil === 0 ? 'nothing yet' : describeTime(log.archivedUntil),
+  ])
+  return formatTable(['keyed log', 'views', 'events behind', 'time behind', 'freshness', 'archived until'], rows)
+}
+
+function describeFreshness({ freshnessMs, lagMs }: KeyedLogReport): string {
+  if (freshnessMs === null) return '-'
+  const asked = `(asked: ${describeMs(freshnessMs)})`
+  return lagMs <= freshnessMs ? `${paint('green', 'fresh')} ${asked}` : `${paint('red', 'late')} ${asked}`
+}
+
+/** View versions that are still replaying history; services read the version before until they have caught up. */
+function describeBuilding(views: readonly ViewProgress[]): string[] {
+  const building = views.filter(({ live }) => !live)
+  if (building.length === 0) return []
+  const rows = building.map(({ view, version, records, recordsTotal }) => [
+    view,
+    version.slice(0, 12),
+    recordsTotal === 0 ? '-' : `${Math.floor((100 * records) / recordsTotal)} %`,
+  ])
+  return ['', ...formatTable(['being built', 'version', 'replayed'], rows)]
+}
+
+function describePartitions(partitions: readonly PartitionStatus[]): string[] {
+  const rows = partitions.map(({ keyedLog, partition, endOffset, appliedOffset, archivedOffset }) => [
+    `${keyedLog}/${partition}`,
+    String(endOffset),
+    String(appliedOffset),
+    String(archivedOffset),
+  ])
+  return formatTable(['partition', 'end', 'applied', 'archived'], rows)
 }

@@ -1,9 +1,6 @@
 import type { Command } from 'commander'
-import { runProcess } from './run-process.ts'
+import { registerRole } from './register-role.ts'
 
 export function registerStream(program: Command): void {
-  program
-    .command('stream')
-    .description('the stream role alone: ingest and apply')
-    .action(async (_options: unknown, command: Command) => runProcess(command, ['stream'], false))
+  registerRole(program, 'stream', 'the stream role alone: ingest and apply')
 }

@@ -1,8 +1,8 @@
 import type { Command } from 'commander'
 import { waitUntilCaughtUp } from '../../streams/wait.ts'
 import { failCli } from '../errors.ts'
-import { drain } from '../run-roles.ts'
-import { isRunning } from '../start-socket.ts'
+import { appliedPositions, countAppliedSince } from '../../streams/applied-events.ts'
+import { settle } from '../settle.ts'
 import { print, withProject } from './with-project.ts'
 
 export function registerWait(program: Command): void {
@@ -16,10 +16,12 @@ export function registerWait(program: Command): void {
       const timeoutMs = Number(match[1]) * (match[2] === 'ms' ? 1 : match[2] === 'm' ? 60_000 : 1000)
       await withProject(command, async (project, json) => {
         const started = performance.now()
-        const events = (await isRunning(project.dataFolder)) ? 0 : await drain(project)
-        await waitUntilCaughtUp(project, timeoutMs)
+        const before = await appliedPositions(project)
+        await settle(project)
+        await waitUntilCaughtUp(project, { timeoutMs })
         const ms = Math.round(performance.now() - started)
-        print(json, { events, ms }, [`Caught up in ${ms} ms.`])
+        const events = await countAppliedSince(project, before)
+        print(json, { events, ms }, [`Caught up in ${ms} ms: ${events} events applied meanwhile.`])
       })
     })
 }

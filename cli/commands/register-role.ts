@@ -1,0 +1,16 @@
+import type { Command } from 'commander'
+import type { RoleName } from '../roles/role-messages.ts'
+import { runRole } from '../roles/run-role.ts'
+import { createLogLines } from '../terminal/log-lines.ts'
+import type { GlobalOptions } from './with-project.ts'
+
+/** A command that runs one role in this process, beside a `start` or apart from it. */
+export function registerRole(program: Command, role: RoleName, description: string): Command {
+  return program
+    .command(role)
+    .description(description)
+    .action(async ({ port }: { port?: number }, command: Command) => {
+      const { project, json = false } = command.optsWithGlobals<GlobalOptions>()
+      await runRole(role, { directory: project, port: port ?? null, log: createLogLines(json) })
+    })
+}

@@ -1,0 +1,20 @@
+export const ROLE_NAMES = ['stream', 'archive', 'serve'] as const
+/** What runs beside what: the parts of a Tidemark deployment. */
+export type RoleName = (typeof ROLE_NAMES)[number]
+
+/** From a role's process to the supervisor. */
+export type RoleReport =
+  | { readonly kind: 'ready'; readonly url: string | null }
+  | {
+      readonly kind: 'failed'
+      readonly code: string
+      readonly message: string
+      /** Whether a fresh process can be expected to do better. */
+      readonly again: boolean
+    }
+
+/** From the supervisor to a role's process. */
+export type RoleOrder =
+  | { readonly kind: 'stop' }
+  /** Roles that do not work, in words; empty: all do. */
+  | { readonly kind: 'unwell'; readonly reasons: readonly string[] }

@@ -1,0 +1,112 @@
+import { isTidemarkError } from '../../features/errors/tidemark-error.ts'
+import { waitForProcessLock } from '../../stores/process-lock.ts'
+import { openProject } from '../open-project.ts'
+import type { Project } from '../open-project.ts'
+import { holdPresence } from '../presence.ts'
+import type { RoleState } from '../presence.ts'
+import { runWork } from '../run-roles.ts'
+import type { WorkRole } from '../run-roles.ts'
+import { serve } from '../serve.ts'
+import { aborted, stopSignal } from '../stop-signal.ts'
+import type { LogLines } from '../terminal/log-lines.ts'
+import { roleLockPath } from './role-lock.ts'
+import type { RoleName } from './role-messages.ts'
+import { supervision } from './supervision.ts'
+
+/** A command that works on its own holds the lock for a moment; who holds it longer is another role. */
+const STANDBY_AFTER_MS = 2000
+
+export interface RoleOptions {
+  readonly directory: string
+  /** Of `serve`; null: the project's. */
+  readonly port: number | null
+  readonly log: LogLines
+}
+
+/** Runs one role in this process until it is told to stop: alone, or under a `tidemark start`. */
+export async function runRole(role: RoleName, options: RoleOptions): Promise<void> {
+  const supervisor = supervision()
+  if (supervisor === null) {
+    await runUntil(role, options, stopSignal(), { ready: () => {}, unwell: () => [], alone: true })
+    return
+  }
+  try {
+    await runUntil(role, options, supervisor.signal, { ...supervisor, alone: false })
+    supervisor.end(0)
+  } catch (error) {
+    supervisor.failed(error)
+    supervisor.end(1)
+    if (!isTidemarkError(error)) throw error
+  }
+}
+
+interface Surroundings {
+  /** Told once, when the role works. */
+  readonly ready: (url: string | null) => void
+  /** What the supervisor knows of the other roles. */
+  readonly unwell: () => readonly string[]
+  /** Whether this process stands for itself. */
+  readonly alone: boolean
+}
+
+async function runUntil(
+  role: RoleName,
+  { directory, port, log }: RoleOptions,
+  signal: AbortSignal,
+  { ready, unwell, alone }: Surroundings,
+): Promise<void> {
+  const project = await openProject(directory)
+  const own: RoleState = { role, state: 'running', pid: process.pid, restarts: 0, error: null }
+  let url: string | null = null
+  const presence = alone
+    ? await holdPresence(project.dataFolder, `${role}-${process.pid}`, () => ({ url, roles: [own] }))
+    : null
+  const isReady = (at: string | null): void => {
+    url = at
+    if (alone) log('info', role, at === null ? 'runs (Ctrl-C stops)' : `runs on ${at} (Ctrl-C stops)`, { url: at })
+    ready(at)
+  }
+  try {
+    if (role === 'serve') await serveUntil(project, port ?? project.port, signal, isReady, unwell)
+    else await workUntil(project, role, signal, isReady, log)
+  } finally {
+    await presence?.close()
+    await project.close()
+  }
+}
+
+async function serveUntil(
+  project: Project,
+  port: number,
+  signal: AbortSignal,
+  ready: (url: string) => void,
+  unwell: () => readonly string[],
+): Promise<void> {
+  const server = await serve(project, port, unwell)
+  ready(server.url)
+  await aborted(signal)
+  await server.stop()
+}
+
+/** One process at a time streams a data folder, and one archives; a second stands by and takes over when the first ends. */
+async function workUntil(
+  project: Project,
+  role: WorkRole,
+  signal: AbortSignal,
+  ready: (url: null) => void,
+  log: LogLines,
+): Promise<void> {
+  const standby = setTimeout(() => {
+    log('info', role, 'another process does this on the data folder: standing by to take over')
+    ready(null)
+  }, STANDBY_AFTER_MS)
+  const lock = await waitForProcessLock(roleLockPath(project.dataFolder, role), signal)
+  clearTimeout(standby)
+  if (lock === null) return
+  try {
+    ready(null)
+    await runWork(project, role, signal)
+  } finally {
+    lock.release()
+  }
+}

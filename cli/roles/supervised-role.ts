@@ -1,0 +1,167 @@
+import { fork } from 'node:child_process'
+import type { ChildProcess } from 'node:child_process'
+import { createInterface } from 'node:readline'
+import { fileURLToPath } from 'node:url'
+import type { RoleState } from '../presence.ts'
+import type { LogEntry, LogLines } from '../terminal/log-lines.ts'
+import type { RoleName, RoleOrder, RoleReport } from './role-messages.ts'
+import { SUPERVISED } from './supervision.ts'
+
+const MAIN = fileURLToPath(import.meta.url.replace(/roles\/supervised-role\.(ts|js)$/, 'main.$1'))
+const BACK_OFF_MS_MIN = 250
+const BACK_OFF_MS_MAX = 30_000
+/** A process that lived this long starts anew with the shortest pause. */
+const HEALTHY_MS = 60_000
+
+export interface SupervisedRoleOptions {
+  readonly directory: string
+  readonly port: number | null
+  readonly log: LogLines
+  /** Called when the state changed. */
+  readonly changed: () => void
+}
+
+/** One role in a child process: started, started anew with growing pauses when it dies, stopped for good when starting anew cannot help. */
+export class SupervisedRole {
+  readonly role: RoleName
+  readonly #options: SupervisedRoleOptions
+  #child: ChildProcess | null = null
+  #state: RoleState['state'] = 'starting'
+  #restarts = 0
+  #backOffMs = BACK_OFF_MS_MIN
+  #startedAt = 0
+  #failure: Extract<RoleReport, { kind: 'failed' }> | null = null
+  /** The last failure that was said in full: the same one again is only counted. */
+  #said = ''
+  #timer: NodeJS.Timeout | undefined
+  #stopping = false
+  #port: number | null
+  url: string | null = null
+  /** Whether it ever worked. */
+  hasRun = false
+
+  constructor(role: RoleName, options: SupervisedRoleOptions) {
+    this.role = role
+    this.#options = options
+    this.#port = options.port
+  }
+
+  get state(): RoleState {
+    const failure = this.#failure
+    return {
+      role: this.role,
+      state: this.#state,
+      pid: this.#child?.pid ?? null,
+      restarts: this.#restarts,
+      error: failure === null ? null : { code: failure.code, message: failure.message },
+    }
+  }
+
+  start(): void {
+    const { directory } = this.#options
+    const port = this.#port === null ? [] : ['--port', String(this.#port)]
+    const child = fork(MAIN, ['--project', directory, '--json', this.role, ...port], {
+      env: { ...process.env, [SUPERVISED]: '1' },
+      stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
+    })
+    this.#child = child
+    this.#startedAt = performance.now()
+    let reported: Extract<RoleReport, { kind: 'failed' }> | null = null
+    child.on('message', (report: RoleReport) => {
+      if (report.kind === 'ready') this.#ready(report.url)
+      else reported = report
+    })
+    for (const stream of [child.stdout, child.stderr])
+      if (stream !== null) createInterface({ input: stream }).on('line', (line) => this.#relay(line))
+    child.once('error', (error) => this.#relay(error.message))
+    child.once('close', (code, signal) => this.#ended(reported, code, signal))
+  }
+
+  order(order: RoleOrder): void {
+    if (this.#child?.connected === true) this.#child.send(order, () => {})
+  }
+
+  /** Asks the process to stop; kills it if it has not after `graceMs`. */
+  async stop(graceMs: number): Promise<void> {
+    this.#stopping = true
+    clearTimeout(this.#timer)
+    const child = this.#child
+    if (child === null) return
+    const ended = new Promise<void>((resolve) => child.once('close', () => resolve()))
+    this.order({ kind: 'stop' })
+    const timer = setTimeout(() => {
+      this.#options.log('warn', this.role, `did not stop within ${graceMs / 1000} s: killed (nothing is lost)`)
+      child.kill('SIGKILL')
+    }, graceMs)
+    await ended
+    clearTimeout(timer)
+  }
+
+  kill(): void {
+    this.#stopping = true
+    this.#child?.kill('SIGKILL')
+  }
+
+  #ready(url: string | null): void {
+    if (this.#restarts > 0 && this.#state !== 'running') this.#options.log('info', this.role, 'runs again')
+    this.#state = 'running'
+    this.hasRun = true
+    this.#failure = null
+    this.url = url
+    // Port 0 asks for any free port: a later process takes the same one.
+    if (url !== null) this.#port = Number(new URL(url).port)
+    this.#options.changed()
+  }
+
+  #ended(
+    reported: Extract<RoleReport, { kind: 'failed' }> | null,
+    code: number | null,
+    signal: NodeJS.Signals | null,
+  ): void {
+    this.#child = null
+    if (this.#stopping) {
+      this.#state = 'stopped'
+      return
+    }
+    const how = signal === null ? `ended with exit code ${code}` : `was ended by ${signal}`
+    const failure = reported ?? { kind: 'failed', code: 'TM_ROLE_DIED', message: `the process ${how}`, again: true }
+    this.#failure = failure
+    if (failure.again) this.#again(failure)
+    else this.#state = 'stopped'
+    this.#options.changed()
+  }
+
+  #again(failure: { code: string; message: string }): void {
+    if (performance.now() - this.#startedAt > HEALTHY_MS) this.#backOffMs = BACK_OFF_MS_MIN
+    const pause = this.#backOffMs
+    this.#backOffMs = Math.min(2 * pause, BACK_OFF_MS_MAX)
+    this.#state = 'restarting'
+    this.#restarts++
+    const text = `${failure.code}: ${failure.message}`
+    const message = text === this.#said ? `${failure.code} again` : text
+    this.#said = text
+    this.#options.log('warn', this.role, `${message}; starts anew in ${pause / 1000} s`, { code: failure.code })
+    this.#timer = setTimeout(() => this.start(), pause)
+  }
+
+  /** A child's log lines are documents; anything else (a crash report) is passed on as it is. */
+  #relay(line: string): void {
+    if (line.trim() === '') return
+    const entry = parseEntry(line)
+    if (entry === null) this.#options.log('error', this.role, line)
+    else {
+      const { level, role, message, ...fields } = entry
+      this.#options.log(level, role, message, fields)
+    }
+  }
+}
+
+function parseEntry(line: string): LogEntry | null {
+  if (!line.startsWith('{')) return null
+  try {
+    const entry = JSON.parse(line) as LogEntry
+    return typeof entry.message === 'string' && typeof entry.role === 'string' ? entry : null
+  } catch {
+    return null
+  }
+}

@@ -1,0 +1,127 @@
+import { join, resolve } from 'node:path'
+import { tryProcessLock } from '../../stores/process-lock.ts'
+import { failCli } from '../errors.ts'
+import { holdPresence } from '../presence.ts'
+import type { RoleState } from '../presence.ts'
+import { aborted } from '../stop-signal.ts'
+import { TidemarkError } from '../../features/errors/tidemark-error.ts'
+import type { LogLines } from '../terminal/log-lines.ts'
+import { ROLE_NAMES } from './role-messages.ts'
+import { SupervisedRole } from './supervised-role.ts'
+
+/** A role that ends this often before all work even once is not going to. */
+const STARTS_MAX = 4
+const STOP_MS_MAX = 10_000
+
+export interface SupervisorOptions {
+  readonly directory: string
+  /** null: the project's. */
+  readonly port: number | null
+  readonly log: LogLines
+  readonly signal: AbortSignal
+  /** Told once, when every role works. */
+  readonly ready?: (url: string) => void
+}
+
+/**
+ * Every role in a child process of its own, so that none delays another, until aborted. TM_ALREADY_RUNNING when another one does this on the data folder.
+ * Rejects with a role's own error if that cannot even start; later a role that cannot go on stays down, is named, and makes the server unready.
+ */
+export async function supervise(options: SupervisorOptions): Promise<void> {
+  const dataFolder = join(resolve(options.directory), '.tidemark')
+  const lock = tryProcessLock(join(dataFolder, 'run', 'start.lock'))
+  if (lock === null)
+    throw failCli(
+      'TM_ALREADY_RUNNING',
+      `another \`tidemark start\` serves ${dataFolder}: use it, stop it, or use another project folder`,
+    )
+  const tree = new ProcessTree(options)
+  const presence = await holdPresence(dataFolder, 'start', () => ({ url: tree.url, roles: tree.states }))
+  try {
+    await tree.run()
+  } finally {
+    await presence.close()
+    lock.release()
+  }
+}
+
+class ProcessTree {
+  readonly #options: SupervisorOptions
+  readonly #roles: readonly SupervisedRole[]
+  readonly #failed: Promise<never>
+  #fail: (error: Error) => void = () => {}
+  #isReady = false
+  readonly #said = new Set<string>()
+
+  constructor(options: SupervisorOptions) {
+    this.#options = options
+    const { directory, port, log } = options
+    this.#roles = ROLE_NAMES.map(
+      (role) =>
+        new SupervisedRole(role, {
+          directory,
+          port: role === 'serve' ? port : null,
+          log,
+          changed: () => this.#changed(),
+        }),
+    )
+    this.#failed = new Promise<never>((_resolve, reject) => (this.#fail = reject))
+  }
+
+  get states(): RoleState[] {
+    return this.#roles.map(({ state }) => state)
+  }
+
+  get url(): string | null {
+    return this.#roles.find(({ role }) => role === 'serve')?.url ?? null
+  }
+
+  async run(): Promise<void> {
+    const kill = (): void => this.#roles.forEach((role) => role.kill())
+    process.once('exit', kill)
+    for (const role of this.#roles) role.start()
+    try {
+      await Promise.race([aborted(this.#options.signal), this.#failed])
+    } finally {
+      await Promise.all(this.#roles.map((role) => role.stop(STOP_MS_MAX)))
+      process.removeListener('exit', kill)
+    }
+  }
+
+  #changed(): void {
+    const states = this.states
+    const failed = this.#roles.find(
+      ({ hasRun, state }) => !hasRun && (state.state === 'stopped' || state.restarts >= STARTS_MAX),
+    )
+    const isAllDown = states.every(({ state }) => state === 'stopped')
+    if (failed !== undefined || isAllDown) {
+      this.#fail(carriedError((failed?.state ?? states[0]).error))
+      return
+    }
+    this.#sayStopped(states)
+    if (!this.#isReady && this.#roles.every(({ hasRun }) => hasRun)) {
+      this.#isReady = true
+      this.#options.ready?.(this.url ?? '')
+    }
+    const reasons = states
+      .filter(({ state }) => state !== 'running')
+      .map(({ role, state, error }) => `${role} is ${state}: ${error?.code ?? 'no cause known'}`)
+    this.#roles.find(({ role }) => role === 'serve')?.order({ kind: 'unwell', reasons })
+  }
+
+  /** A role that stays down is named once; the others go on. */
+  #sayStopped(states: readonly RoleState[]): void {
+    for (const { role, state, error } of states) {
+      if (state !== 'stopped' || this.#said.has(role)) continue
+      this.#said.add(role)
+      const text = `stays down, the others go on: ${error?.code ?? ''}: ${error?.message ?? ''}`
+      this.#options.log('error', role, text, { code: error?.code })
+    }
+  }
+}
+
+/** A role's error, thrown again in the process that supervises it. */
+function carriedError(error: RoleState['error']): Error {
+  const { code, message } = error ?? { code: 'TM_ROLE_DIED', message: 'a role ended without a word' }
+  return new TidemarkError({ [code]: { disposition: 'halt', status: 500, meaning: message } }, code, message)
+}

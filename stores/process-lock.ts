@@ -1,0 +1,43 @@
+import { mkdirSync } from 'node:fs'
+import { dirname } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
+import { setTimeout as pause } from 'node:timers/promises'
+
+const POLL_MS = 20
+
+/** Held by at most one process of a machine at a time; the operating system frees it when the process ends, however it ends. */
+export interface ProcessLock {
+  release(): void
+}
+
+/** The lock of a file, or null while another process (or another holder in this one) has it. */
+export function tryProcessLock(path: string): ProcessLock | null {
+  mkdirSync(dirname(path), { recursive: true })
+  const database = new DatabaseSync(path)
+  try {
+    database.exec('pragma busy_timeout = 0; begin exclusive')
+  } catch (error) {
+    database.close()
+    if (isBusy(error)) return null
+    throw error
+  }
+  return {
+    release: () => {
+      if (database.isOpen) database.close()
+    },
+  }
+}
+
+/** Waits until the lock is free; null if aborted first. */
+export async function waitForProcessLock(path: string, signal: AbortSignal): Promise<ProcessLock | null> {
+  while (!signal.aborted) {
+    const lock = tryProcessLock(path)
+    if (lock !== null) return lock
+    await pause(POLL_MS, undefined, { signal }).catch(() => {})
+  }
+  return null
+}
+
+function isBusy(error: unknown): boolean {
+  return error instanceof Error && 'errcode' in error && (error.errcode === 5 || error.errcode === 6)
+}

@@ -1,0 +1,101 @@
+import type { KeyedLog } from '../registry/keyed-logs.ts'
+import type { ArchiveProgress } from '../stores/tables/archive-layout.ts'
+import { decodeBlock } from './block.ts'
+import { countDeadLetters } from './dead-letter-counts.ts'
+import { keyedTopic } from './stream-context.ts'
+import type { StreamContext } from './stream-context.ts'
+import { sourceStatus } from './wait.ts'
+import type { PartitionStatus } from './wait.ts'
+
+const FETCH_BYTES = 4 << 20
+/** Records of a partition that are opened to count the events in them; a longer tail is estimated from these. */
+const COUNTED_RECORDS_MAX = 100
+
+export interface SourceReport {
+  readonly source: string
+  /** Records of the source's topic that ingest has not read. */
+  readonly lagRecords: number
+  /** Neither replayed nor dropped. */
+  readonly deadLetters: number
+  readonly deadLetterCodes: Readonly<Record<string, number>>
+  readonly replayed: number
+  readonly dropped: number
+}
+
+export interface KeyedLogReport {
+  readonly keyedLog: string
+  readonly views: readonly string[]
+  /** Events in the log that are not applied yet; more than a few records are counted by estimate. */
+  readonly lagEvents: number
+  readonly isLagEstimated: boolean
+  /** Age of the oldest event that is not applied; 0 when all are. By the deployment's clock. */
+  readonly lagMs: number
+  /** Records that are not archived yet. */
+  readonly unarchivedRecords: number
+  /** Everything appended before this time is archived; 0: nothing is. Epoch ms. */
+  readonly archivedUntil: number
+  /** The strictest freshness asked for by its views, in ms. */
+  readonly freshnessMs: number | null
+}
+
+export async function reportSources(context: StreamContext): Promise<SourceReport[]> {
+  const reports: SourceReport[] = []
+  for (const { source, endOffset, ingestedOffset } of await sourceStatus(context)) {
+    const { pending, replayed, dropped, byCode } = await countDeadLetters(context, source)
+    reports.push({
+      source,
+      lagRecords: endOffset - ingestedOffset,
+      deadLetters: pending,
+      deadLetterCodes: byCode,
+      replayed,
+      dropped,
+    })
+  }
+  return reports
+}
+
+/** Where each keyed log stands, over its partitions. `freshness`: ms asked for, by view name. */
+export async function reportKeyedLogs(
+  context: StreamContext,
+  partitions: readonly PartitionStatus[],
+  freshness: ReadonlyMap<string, number>,
+): Promise<KeyedLogReport[]> {
+  const reports: KeyedLogReport[] = []
+  const archive = await context.metadata.listProgress<ArchiveProgress>('archive')
+  for (const keyedLog of await context.registry.keyedLogs()) {
+    const own = partitions.filter((at) => at.keyedLog === keyedLog.name)
+    if (own.length === 0) continue
+    const lags = await Promise.all(own.map((at) => lagOf(context, keyedLog, at)))
+    const views = keyedLog.views.map(({ plan }) => plan.name)
+    const asked = views.flatMap((view) => freshness.get(view) ?? [])
+    reports.push({
+      keyedLog: keyedLog.name,
+      views,
+      lagEvents: lags.reduce((sum, { events }) => sum + events, 0),
+      isLagEstimated: lags.some(({ isEstimated }) => isEstimated),
+      lagMs: Math.max(...lags.map(({ ms }) => ms)),
+      unarchivedRecords: own.reduce((sum, at) => sum + Math.max(0, at.endOffset - at.archivedOffset), 0),
+      archivedUntil: Math.min(...own.map((at) => archive.get(`${at.keyedLog}/${at.partition}`)?.completeUntil ?? 0)),
+      freshnessMs: asked.length === 0 ? null : Math.min(...asked),
+    })
+  }
+  return reports
+}
+
+async function lagOf(
+  context: StreamContext,
+  keyedLog: KeyedLog,
+  at: PartitionStatus,
+): Promise<{ events: number; isEstimated: boolean; ms: number }> {
+  const behind = at.endOffset - at.appliedOffset
+  if (behind <= 0) return { events: 0, isEstimated: false, ms: 0 }
+  const records = await context.log.read(keyedTopic(keyedLog.name), at.partition, at.appliedOffset, FETCH_BYTES)
+  const opened = records.slice(0, COUNTED_RECORDS_MAX)
+  if (opened.length === 0) return { events: 0, isEstimated: false, ms: 0 }
+  const counted = opened.reduce((sum, { value }) => sum + decodeBlock(value, keyedLog.source.fields).length, 0)
+  return {
+    events: Math.round((counted / opened.length) * behind),
+    isEstimated: opened.length < behind,
+    ms: Math.max(0, Math.floor(context.log.now()) - opened[0].appendTime),
+  }
+}

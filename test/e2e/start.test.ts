@@ -1,0 +1,162 @@
+import assert from 'node:assert/strict'
+import { writeFileSync } from 'node:fs'
+import { createServer } from 'node:net'
+import type { AddressInfo } from 'node:net'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { setTimeout as pause } from 'node:timers/promises'
+import { openLmdbLog } from '../../stores/log/lmdb/open.ts'
+import { CliProcess, tidemark, tidemarkJson } from '../support/cli-process.ts'
+import { PAYMENTS, temporaryProject } from '../support/project.ts'
+
+const READY = /serving features on (http:\S+)/
+const TIMEOUT = { timeout: 90_000 }
+
+interface Status {
+  readonly running: boolean
+  readonly processes: { name: string; roles: { role: string; state: string; pid: number; restarts: number }[] }[]
+}
+
+async function rolePids(project: string): Promise<Record<string, number>> {
+  const { processes } = await tidemarkJson<Status>(project, 'status')
+  const start = processes.find(({ name }) => name === 'start')
+  return Object.fromEntries((start?.roles ?? []).map(({ role, pid }) => [role, pid]))
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0)
+    return true
+  } catch {
+    return false
+  }
+}
+
+async function untilGone(pids: readonly number[]): Promise<void> {
+  while (pids.some(isAlive)) await pause(20)
+}
+
+function writeEvent(project: string, amount: number): string {
+  const path = join(project, `${amount}.jsonl`)
+  writeFileSync(path, `${JSON.stringify({ card_id: 'c-1', merchant: 'm', amount, paid_at: Date.now() - 1000 })}\n`)
+  return path
+}
+
+async function spend(project: string): Promise<unknown> {
+  const answer = await tidemarkJson<{ features: string[]; rows: { values: unknown[] }[] }>(
+    project,
+    'get',
+    'fraud',
+    'card_id=c-1',
+    'amount=1',
+  )
+  return answer.rows[0].values[answer.features.indexOf('card_spend__spend_24h')]
+}
+
+test(
+  'start runs every role in a process of its own, starts a dead one anew, and stops all on SIGTERM',
+  TIMEOUT,
+  async (context) => {
+    const project = temporaryProject(context, { 'features/card.ts': PAYMENTS })
+    await tidemarkJson(project, 'apply')
+    const start = new CliProcess(context, project, 'start', '--port', '0')
+    const [, url] = await start.line(READY)
+    assert.equal((await fetch(`${url}/readyz`)).status, 200)
+
+    const second = await tidemark(project, 'start', '--port', '0')
+    assert.equal(second.code, 1)
+    assert.match(second.stderr, /^TM_ALREADY_RUNNING: .*\n$/)
+
+    const before = await rolePids(project)
+    assert.deepEqual(Object.keys(before), ['stream', 'archive', 'serve'])
+    process.kill(before.stream, 'SIGKILL')
+    await start.line(/stream +TM_ROLE_DIED: the process was ended by SIGKILL; starts anew in 0\.25 s/)
+    await start.line(/stream +runs again/)
+    await tidemarkJson(project, 'produce', 'payments', writeEvent(project, 10.5))
+    const waited = await tidemarkJson<{ events: number }>(project, 'wait', '--timeout', '30s')
+    assert.ok(waited.events <= 1)
+    assert.equal(await spend(project), 10.5)
+
+    process.kill(before.serve, 'SIGKILL')
+    await start.line(/serve +runs again/)
+    assert.equal((await fetch(`${url}/healthz`)).status, 200, 'the same port, though it was any free one')
+
+    const pids = Object.values(await rolePids(project))
+    start.child.kill('SIGTERM')
+    assert.equal(await start.exited, 0)
+    assert.deepEqual(pids.filter(isAlive), [])
+    assert.equal((await tidemarkJson<Status>(project, 'status')).running, false)
+  },
+)
+
+test('a killed start leaves no process behind, and its successor goes on where it was', TIMEOUT, async (context) => {
+  const project = temporaryProject(context, { 'features/card.ts': PAYMENTS })
+  await tidemarkJson(project, 'apply')
+  const start = new CliProcess(context, project, 'start', '--port', '0')
+  await start.line(READY)
+  const pids = Object.values(await rolePids(project))
+  assert.equal(pids.length, 3)
+  await tidemarkJson(project, 'produce', 'payments', writeEvent(project, 4))
+  start.child.kill('SIGKILL')
+  await untilGone(pids)
+  const next = new CliProcess(context, project, 'start', '--port', '0')
+  await next.line(READY)
+  await tidemarkJson(project, 'wait', '--timeout', '30s')
+  assert.equal(await spend(project), 4)
+})
+
+test('a stream role beside start stands by and takes over when start ends', TIMEOUT, async (context) => {
+  const project = temporaryProject(context, { 'features/card.ts': PAYMENTS })
+  await tidemarkJson(project, 'apply')
+  const start = new CliProcess(context, project, 'start', '--port', '0')
+  await start.line(READY)
+  const standby = new CliProcess(context, project, 'stream')
+  await standby.line(/standing by to take over/)
+  start.child.kill('SIGINT')
+  assert.equal(await start.exited, 0)
+  await standby.line(/stream +runs/)
+  // Nobody archives now: the command does that part itself and leaves the rest to the role.
+  await tidemarkJson(project, 'produce', 'payments', writeEvent(project, 3))
+  await tidemarkJson(project, 'wait', '--timeout', '30s')
+  assert.equal(await spend(project), 3)
+  standby.child.kill('SIGTERM')
+  assert.equal(await standby.exited, 0)
+})
+
+test('a role that cannot go on stays down, is named once, and makes the server unready', TIMEOUT, async (context) => {
+  const project = temporaryProject(context, { 'features/card.ts': PAYMENTS })
+  await tidemarkJson(project, 'apply')
+  await tidemarkJson(project, 'produce', 'payments', writeEvent(project, 1))
+  const log = await openLmdbLog({ path: join(project, '.tidemark/log'), now: Date.now })
+  await log.deleteTopic('source.payments')
+  await log.createTopic('source.payments', { partitions: 1 })
+  await log.close()
+  const start = new CliProcess(context, project, 'start', '--port', '0')
+  const [, url] = await start.line(READY)
+  await start.line(/stream +stays down, the others go on: TM_STREAM_GAP: source payments was made anew/)
+  const ready = await fetch(`${url}/readyz`)
+  assert.equal(ready.status, 503)
+  assert.match(await ready.text(), /stream is stopped: TM_STREAM_GAP/)
+  await pause(1500)
+  assert.equal(start.output.match(/TM_STREAM_GAP/g)?.length, 1, start.output)
+  assert.equal(await spend(project), 1)
+  start.child.kill('SIGTERM')
+  await start.exited
+})
+
+test('a taken port and a wrong setting end start at once with their code, said once', TIMEOUT, async (context) => {
+  const project = temporaryProject(context, { 'features/card.ts': PAYMENTS })
+  const taken = createServer()
+  await new Promise<void>((listening) => taken.listen(0, '127.0.0.1', listening))
+  context.after(() => taken.close())
+  const { port } = taken.address() as AddressInfo
+  const refused = await tidemark(project, 'start', '--port', String(port))
+  assert.equal(refused.code, 1)
+  assert.match(refused.stderr, /^TM_PORT_IN_USE: port \d+ is taken by another process: [^\n]*\n$/)
+  assert.equal((await tidemark(project, 'start', '--port', 'http')).code, 2)
+
+  writeFileSync(join(project, 'tidemark.config.ts'), 'export default { buckets: 6 }\n')
+  const wrong = await tidemark(project, 'start', '--port', '0')
+  assert.equal(wrong.code, 1)
+  assert.match(wrong.stderr, /^TM_CONFIG: [^\n]*\n$/)
+})
