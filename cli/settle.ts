@@ -1,6 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import { tryProcessLock } from '../stores/process-lock.ts'
 import type { ProcessLock } from '../stores/process-lock.ts'
+import { compactOnce } from './compaction.ts'
 import type { Project } from './open-project.ts'
 import { isRoleRunning } from './presence.ts'
 import { roleLockPath } from './roles/role-lock.ts'
@@ -26,6 +27,7 @@ export async function settle(project: Project, options: SettleOptions = {}): Pro
       if (lock !== null) held.push({ role, lock })
     }
     if (held.length > 0) await drain(project, { ...options, roles: held.map(({ role }) => role) })
+    if (held.some(({ role }) => role === 'archive')) await compactOnce(project, project.dataFolder, options.signal)
   } finally {
     for (const { lock } of held) lock.release()
   }

@@ -77,7 +77,7 @@ export class ArchiveRole {
     let next = from.nextOffset
     let ended = false
     try {
-      while (writer.events < FILE_EVENTS_MAX && writer.bytes < FILE_BYTES_MAX) {
+      while (!isFull(writer)) {
         const records = await log.read(keyedTopic(keyedLog.name), place.partition, next, FETCH_BYTES)
         ended = records.length === 0
         if (ended) break
@@ -86,6 +86,7 @@ export class ArchiveRole {
           const batch = readKeyedRecord(record, keyedLog.source.fields, filter, where)
           if (batch !== null) await writer.add(batch)
           next = record.offset + 1
+          if (isFull(writer)) break
         }
       }
       const completeUntil = ended ? settled : from.completeUntil
@@ -104,4 +105,8 @@ export class ArchiveRole {
       await writer.discard()
     }
   }
+}
+
+function isFull({ events, bytes }: ArchiveWriter): boolean {
+  return events >= FILE_EVENTS_MAX || bytes >= FILE_BYTES_MAX
 }

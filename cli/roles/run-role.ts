@@ -1,5 +1,6 @@
 import { isTidemarkError } from '../../features/errors/tidemark-error.ts'
 import { waitForProcessLock } from '../../stores/process-lock.ts'
+import { compactUntil } from '../compaction.ts'
 import { openProject } from '../open-project.ts'
 import type { Project } from '../open-project.ts'
 import { holdPresence } from '../presence.ts'
@@ -105,7 +106,8 @@ async function workUntil(
   if (lock === null) return
   try {
     ready(null)
-    await runWork(project, role, signal)
+    const compaction = role === 'archive' ? compactUntil(project, project.dataFolder, signal) : Promise.resolve()
+    await Promise.all([runWork(project, role, signal), compaction])
   } finally {
     lock.release()
   }

@@ -2,6 +2,8 @@
 export interface ObjectInfo {
   readonly name: string
   readonly sizeBytes: number
+  /** When it became visible, by the store's own clock, epoch ms. */
+  readonly createdAtMs: number
 }
 
 export interface ObjectStore {
@@ -17,5 +19,7 @@ export interface ObjectStore {
   delete(name: string): Promise<void>
   /** A fresh path for a temporary local file on the same volume. */
   temporaryPath(suffix: string): Promise<string>
+  /** Deletes temporary files last written before `epochMs`, left by processes that ended early. */
+  deleteTemporary(epochMs: number): Promise<void>
   close(): Promise<void>
 }

@@ -31,12 +31,15 @@ export interface ArchiveFooter {
   readonly origins: string
 }
 
-export interface ArchiveFile extends ArchiveFooter {
+export interface ArchiveCandidate {
   readonly name: string
   readonly level: number
   readonly firstOffset: number
   readonly sizeBytes: number
+  readonly createdAtMs: number
 }
+
+export interface ArchiveFile extends ArchiveCandidate, ArchiveFooter {}
 
 export interface ArchiveStores {
   readonly objects: ObjectStore
@@ -90,22 +93,16 @@ export async function archiveFiles(
   }
 }
 
-export interface ArchiveCandidate {
-  readonly name: string
-  readonly level: number
-  readonly firstOffset: number
-  readonly sizeBytes: number
-}
-
 /** Every archive file of a partition that is there, replaced ones too. */
 export async function archiveCandidates(
   { objects }: Pick<ArchiveStores, 'objects'>,
   { keyedLog, incarnation, partition }: PartitionPlace,
 ): Promise<ArchiveCandidate[]> {
   const found: ArchiveCandidate[] = []
-  for (const { name, sizeBytes } of await objects.list(archiveFolder(keyedLog, incarnation, partition))) {
+  for (const { name, sizeBytes, createdAtMs } of await objects.list(archiveFolder(keyedLog, incarnation, partition))) {
     const match = NAME.exec(name)
-    if (match !== null) found.push({ name, level: Number(match[1]), firstOffset: Number(match[2]), sizeBytes })
+    if (match !== null)
+      found.push({ name, level: Number(match[1]), firstOffset: Number(match[2]), sizeBytes, createdAtMs })
   }
   return found
 }

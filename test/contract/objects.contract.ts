@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { readFile, writeFile } from 'node:fs/promises'
+import { readFile, utimes, writeFile } from 'node:fs/promises'
 import { test } from 'node:test'
 import type { TestContext } from 'node:test'
 import type { ObjectStore } from '../../stores/objects/object-store.ts'
@@ -60,7 +60,27 @@ export function objectsContract(
     assert.deepEqual(await names('p/1'), ['p/10'])
     assert.deepEqual(await names(''), ['p.x', 'p/10', 'p/9', 'p/sub/1', 'q/1'])
     assert.deepEqual(await names('nothing/'), [])
-    assert.deepEqual(await store.list('q'), [{ name: 'q/1', sizeBytes: 3 }])
+    const [object] = await store.list('q')
+    assert.deepEqual({ ...object, createdAtMs: 0 }, { name: 'q/1', sizeBytes: 3, createdAtMs: 0 })
+  })
+
+  check('an object says when it appeared, not when its file was written', async (store) => {
+    await store.create('before', text('1'))
+    const path = await store.temporaryPath('.part')
+    await writeFile(path, 'old')
+    await utimes(path, 1, 1)
+    await store.createFromFile('after', path)
+    const [after, before] = await store.list('')
+    assert.ok(after.createdAtMs >= before.createdAtMs, `${after.createdAtMs} < ${before.createdAtMs}`)
+  })
+
+  check('temporary files of killed processes go, those in use stay', async (store) => {
+    const [left, used] = [await store.temporaryPath('.part'), await store.temporaryPath('.part')]
+    for (const path of [left, used]) await writeFile(path, 'unfinished')
+    await utimes(left, 1000, 1000)
+    await store.deleteTemporary(2_000_000)
+    await assert.rejects(readFile(left))
+    assert.equal(await readFile(used, 'utf8'), 'unfinished')
   })
 
   check('a deleted object is gone and may be made again', async (store) => {

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import type { Stats } from 'node:fs'
 import { link, mkdir, open, readdir, readFile, rm, stat } from 'node:fs/promises'
 import { dirname, join, relative, sep } from 'node:path'
 import { failStore } from '../../errors.ts'
@@ -57,7 +58,7 @@ class FileObjectStore implements ObjectStore {
 
   async localPath(name: string): Promise<string> {
     const path = this.#pathOf(name)
-    if ((await sizeOf(path)) !== null) return path
+    if ((await statOf(path)) !== null) return path
     throw failStore(
       'TM_OBJECT_MISSING',
       `object ${name} is not in ${this.#root}: restore it from a backup, or rebuild the archive`,
@@ -80,6 +81,14 @@ class FileObjectStore implements ObjectStore {
     return join(this.#root, TEMPORARY, `${randomUUID()}${suffix}`)
   }
 
+  async deleteTemporary(epochMs: number): Promise<void> {
+    const folder = join(this.#root, TEMPORARY)
+    for (const name of await readdir(folder)) {
+      const file = await statOf(join(folder, name))
+      if (file !== null && file.mtimeMs < epochMs) await rm(join(folder, name), { force: true })
+    }
+  }
+
   async close(): Promise<void> {}
 
   async #walk(folder: string, found: ObjectInfo[]): Promise<void> {
@@ -95,8 +104,9 @@ class FileObjectStore implements ObjectStore {
       if (name === TEMPORARY) continue
       if (entry.isDirectory()) await this.#walk(name, found)
       else {
-        const sizeBytes = await sizeOf(join(this.#root, name))
-        if (sizeBytes !== null) found.push({ name, sizeBytes })
+        const file = await statOf(join(this.#root, name))
+        // The link that committed it was the last change of the file's inode.
+        if (file !== null) found.push({ name, sizeBytes: file.size, createdAtMs: file.ctimeMs })
       }
     }
   }
@@ -148,11 +158,11 @@ async function syncPath(path: string): Promise<void> {
   }
 }
 
-/** Bytes of a file, or null where there is none (it may have been deleted a moment ago). */
-async function sizeOf(path: string): Promise<number | null> {
+/** A file, or null where there is none (it may have been deleted a moment ago). */
+async function statOf(path: string): Promise<Stats | null> {
   try {
     const found = await stat(path)
-    return found.isFile() ? found.size : null
+    return found.isFile() ? found : null
   } catch (error) {
     if (isAbsent(error)) return null
     throw error

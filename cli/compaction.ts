@@ -1,0 +1,43 @@
+import { join } from 'node:path'
+import { setTimeout as pause } from 'node:timers/promises'
+import { openTables } from '../stores/tables/open-tables.ts'
+import { CompactionRole } from '../streams/compact-archive.ts'
+import type { StreamContext } from '../streams/stream-context.ts'
+
+const COMPACT_EVERY_MS = 15_000
+/** The longest that an export may take between listing a partition's files and having read them. */
+const GRACE_MS = 15 * 60_000
+/** Beside the streams, not in their way. */
+const THREADS = 1
+const MEMORY_MB_MAX = 1024
+
+/** Compacts the archive beside other roles until aborted. */
+export async function compactUntil(context: StreamContext, dataFolder: string, signal: AbortSignal): Promise<void> {
+  await withCompaction(context, dataFolder, async (role) => {
+    while (!signal.aborted) {
+      await role.runOnce(signal)
+      await pause(COMPACT_EVERY_MS, undefined, { signal }).catch(() => {})
+    }
+  })
+}
+
+/** Compacts the archive now, after a command that applied and archived by itself. */
+export async function compactOnce(context: StreamContext, dataFolder: string, signal?: AbortSignal): Promise<void> {
+  await withCompaction(context, dataFolder, async (role) => {
+    await role.runOnce(signal)
+  })
+}
+
+async function withCompaction(
+  context: StreamContext,
+  dataFolder: string,
+  run: (role: CompactionRole) => Promise<void>,
+): Promise<void> {
+  const temporaryFolder = join(dataFolder, 'duckdb')
+  const tables = await openTables({ temporaryFolder, threads: THREADS, memoryMbMax: MEMORY_MB_MAX })
+  try {
+    await run(new CompactionRole({ ...context, tables }, { wallClock: Date.now, graceMs: GRACE_MS }))
+  } finally {
+    await tables.close()
+  }
+}
