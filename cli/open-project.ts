@@ -27,6 +27,8 @@ export interface Project extends StreamContext {
   readonly now: () => number
   readonly isClockSimulated: boolean
   readonly reader: FeatureReader
+  /** Which served vectors are logged for verification. */
+  readonly served: { readonly share?: number; readonly rowsPerSecondMax?: number }
   close(): Promise<void>
 }
 
@@ -69,6 +71,7 @@ export async function openProject(directory: string): Promise<Project> {
     tables,
     registry,
     reader,
+    served: config.served ?? {},
     buckets,
     partitions,
     close: async () => {

@@ -1,45 +1,54 @@
 import type { FastifyInstance } from 'fastify'
-import { appendServed } from '../inference/served-log.ts'
-import type { ServedRow } from '../inference/served-log.ts'
+import { unreadyReasons } from '../inference/readiness.ts'
+import { ServedLogger } from '../inference/served-logger.ts'
 import { buildApp } from '../serving/build-app.ts'
 import { failCli } from './errors.ts'
+import { keyedLogLag } from './keyed-log-lag.ts'
 import type { Project } from './open-project.ts'
 
-const LOGGED_ROWS_MAX = 200
-const LOG_EVERY_MS = 1000
-
-/** Serves features over HTTP on the loopback address; logs at most 200 vectors a second for verification. */
+/** Serves features over HTTP on the loopback address; logs a sample of the vectors for verification. */
 export async function serve(
   project: Project,
   port: number,
   unwell: () => readonly string[] = () => [],
 ): Promise<{ app: FastifyInstance; url: string; stop(): Promise<void> }> {
-  let pending: ServedRow[] = []
-  const flush = async (): Promise<void> => {
-    const rows = pending
-    pending = []
-    if (rows.length > 0) await appendServed(project.log, rows)
-  }
+  const { registry, reader, online } = project
+  let failing = false
+  const served = new ServedLogger({
+    log: project.log,
+    ...project.served,
+    onError: (error) => {
+      if (!failing)
+        warn(`served vectors cannot be logged for verification, requests are answered all the same: ${describe(error)}`)
+      failing = true
+    },
+  })
   const app = await buildApp({
-    registry: project.registry,
-    reader: project.reader,
-    logServed: (rows) => pending.push(...rows.slice(0, Math.max(0, LOGGED_ROWS_MAX - pending.length))),
-    unready: async () => [
-      ...((await project.registry.services()).length === 0 ? ['no service is registered: run `tidemark apply`'] : []),
-      ...unwell(),
-    ],
+    registry,
+    reader,
+    served,
+    clock: project.isClockSimulated ? 'simulated' : 'real',
+    unready: async () => [...(await unreadyReasons(registry, online)), ...unwell()],
+    lag: () => keyedLogLag(project),
+    onFailure: (error, requestId) => warn(`request ${requestId} failed: ${describe(error)}`),
   })
   const url = await listen(app, port)
-  const timer = setInterval(() => void flush(), LOG_EVERY_MS)
   return {
     app,
     url,
     stop: async () => {
-      clearInterval(timer)
       await app.close()
-      await flush()
+      await served.close()
     },
   }
+}
+
+function warn(text: string): void {
+  process.stderr.write(`tidemark serve: ${text}\n`)
+}
+
+function describe(error: unknown): string {
+  return error instanceof Error ? (error.stack ?? error.message) : String(error)
 }
 
 async function listen(app: FastifyInstance, port: number): Promise<string> {

@@ -1,32 +1,15 @@
-import { createResultColumn, resultValue, STATUS_NAMES } from '../features/aggregation/result-column.ts'
-import type { ResultColumn, StatusName } from '../features/aggregation/result-column.ts'
-import type { CompiledService, CompiledView } from '../features/kernel/compiled-view.ts'
-import { deriveRow } from '../features/kernel/derive.ts'
-import { StateTable } from '../features/kernel/state-table.ts'
-import { ViewKernel } from '../features/kernel/view-kernel.ts'
-import type { FieldPlan, Value } from '../features/plan/field-type.ts'
-import { bucketOf, entityKeyBytes, partitionOf } from '../features/values/entity-key.ts'
-import { valueFromJson } from '../features/values/json-values.ts'
-import { keyedLogOf } from '../registry/keyed-logs.ts'
+import type { CompiledService } from '../features/kernel/compiled-view.ts'
+import type { Value } from '../features/plan/field-type.ts'
 import type { Registry } from '../registry/registry.ts'
-import type { EntityRead, OnlineStore } from '../stores/online/online-store.ts'
-import { failInference } from './errors.ts'
+import type { EntityRead, EntityReadResult, OnlineStore } from '../stores/online/online-store.ts'
 import { readLive } from './live-check.ts'
-
-export interface Stamp {
-  readonly view: string
-  readonly version: string
-  readonly incarnation: string
-  readonly partition: number
-  readonly nextOffset: string
-}
-
-export interface ServedVector {
-  readonly values: Value[]
-  readonly statuses: StatusName[]
-  readonly evaluatedAt: number
-  readonly stamps: Stamp[]
-}
+import { parseRow } from './parse-rows.ts'
+import type { Row } from './parse-rows.ts'
+import { RowCache } from './row-cache.ts'
+import { ServedVector } from './served-vector.ts'
+import { openServiceLayout, vectorNames } from './service-layout.ts'
+import type { ServiceLayout, ViewPart } from './service-layout.ts'
+import { keyBytes, keyText, ViewEntry } from './view-entry.ts'
 
 export interface FeatureReaderOptions {
   readonly registry: Registry
@@ -34,158 +17,130 @@ export interface FeatureReaderOptions {
   readonly buckets: number
   readonly partitions: number
   readonly now: () => number
+  /** Memory for states and values of entities that were read; 0: none. */
+  readonly cacheBytesMax?: number
 }
 
-type Row = Readonly<Record<string, unknown>>
-
-/** One view as a service reads it. */
-interface ViewPart {
-  readonly view: CompiledView
-  readonly keyedLog: string
-  readonly table: StateTable
-  readonly out: readonly ResultColumn[]
-  readonly slot: number
+/** What a reader did since it was made, in entity reads of one view. */
+export interface ReaderCounts {
+  /** Values that were there already. */
+  readonly hits: number
+  /** Values that were computed from the stored state. */
+  readonly evaluations: number
 }
 
-interface ServicePart {
-  readonly service: CompiledService
-  readonly views: readonly ViewPart[]
-  /** Per feature of the service: which view part and which of its features. */
-  readonly places: readonly { readonly part: number; readonly feature: number }[]
-  readonly keys: readonly FieldPlan[]
-}
+const CACHE_BYTES_MAX = 64 << 20
 
 /** Reads a service's vectors from the online store: one read for all rows and views, one evaluation time per row. */
 export class FeatureReader {
   readonly #options: FeatureReaderOptions
-  readonly #parts = new Map<string, ServicePart>()
+  readonly #layouts = new Map<string, ServiceLayout>()
+  readonly #cache: RowCache<ViewEntry>
+  #reads = 0
+  #evaluations = 0
+  readonly #onEvaluate = (): void => {
+    this.#evaluations++
+  }
 
   constructor(options: FeatureReaderOptions) {
     this.#options = options
+    this.#cache = new RowCache(options.cacheBytesMax ?? CACHE_BYTES_MAX)
   }
 
   /** All names of a vector: features, request fields, derived fields. */
-  static names({ plan }: CompiledService): string[] {
-    return [
-      ...plan.features.map(({ fullName }) => fullName),
-      ...plan.request.map(({ name }) => name),
-      ...plan.derived.map(({ name }) => name),
-    ]
+  static names(service: CompiledService): string[] {
+    return vectorNames(service)
   }
 
-  /** Vectors for entities (rows of key columns) and their request fields. TM_ENTITY_KEY, TM_REQUEST_FIELD, TM_UNKNOWN_FIELD. */
+  get counts(): ReaderCounts {
+    return { hits: this.#reads - this.#evaluations, evaluations: this.#evaluations }
+  }
+
+  /** The layout of a service's vector. */
+  async layout(service: CompiledService): Promise<ServiceLayout> {
+    const known = this.#layouts.get(service.version)
+    if (known !== undefined) return known
+    const layout = await openServiceLayout(this.#options.registry, service)
+    this.#layouts.set(service.version, layout)
+    return layout
+  }
+
+  /**
+   * Vectors for entities (rows of key columns) and their request fields. Ownership: values may be shared with later vectors, do not change them.
+   * TM_ENTITY_KEY, TM_REQUEST_FIELD, TM_UNKNOWN_FIELD, TM_SERVICE_NOT_READY, TM_STATE_DAMAGED.
+   */
   async read(service: CompiledService, entities: readonly Row[], requests: readonly Row[]): Promise<ServedVector[]> {
-    const part = await this.#part(service)
-    const { buckets } = this.#options
+    const layout = this.#layouts.get(service.version) ?? (await this.layout(service))
+    const keys = entities.map((entity, i) => parseRow(layout.keys, entity, i, 'TM_ENTITY_KEY'))
+    const request = entities.map((_, i) =>
+      parseRow(service.plan.request, requests[i] ?? NO_FIELDS, i, 'TM_REQUEST_FIELD'),
+    )
+    const entries: ViewEntry[] = []
     const reads: EntityRead[] = []
-    entities.forEach((entity, i) => {
-      const values = new Map(
-        part.keys.map((field, k) => [field.name, parseFields(part.keys, entity, i, 'TM_ENTITY_KEY')[k]]),
-      )
-      for (const { view, keyedLog } of part.views) {
-        const key = entityKeyBytes(view.plan.entity.columns.map(({ name }) => values.get(name) ?? null))
-        reads.push({ keyedLog, bucket: bucketOf(key, buckets), keys: [{ view: view.version, key }] })
+    for (const row of keys) {
+      for (const part of layout.views) {
+        const entry = this.#entry(part, row)
+        entries.push(entry)
+        reads.push(entry.read)
       }
-    })
-    const requestValues = entities.map((_, i) =>
-      parseFields(service.plan.request, requests[i] ?? {}, i, 'TM_REQUEST_FIELD'),
-    )
+    }
     const { online, registry } = this.#options
-    const results = await readLive(online, registry.viewSets, part.views, reads)
+    const results = await readLive(online, registry.viewSets, layout.views, reads)
     const now = Math.floor(this.#options.now())
-    return entities.map((_, i) =>
-      this.#vector(
-        part,
-        reads.slice(i * part.views.length),
-        results.slice(i * part.views.length),
-        requestValues[i],
-        now,
-      ),
-    )
+    return keys.map((row, i) => this.#vector(layout, row, request[i], entries, results, i * layout.views.length, now))
   }
 
   #vector(
-    part: ServicePart,
-    reads: readonly EntityRead[],
-    results: Awaited<ReturnType<OnlineStore['read']>>,
+    layout: ServiceLayout,
+    keys: readonly Value[],
     request: readonly Value[],
+    entries: readonly ViewEntry[],
+    results: readonly EntityReadResult[],
+    first: number,
     now: number,
   ): ServedVector {
-    const { service, views, places } = part
-    const held = views.map(({ table, slot }, v) => {
-      const [state] = results[v].states
-      if (state !== null) table.decode(slot, state)
-      return state !== null
+    const count = layout.views.length
+    let evaluatedAt = now
+    let keyHash = 0
+    for (let at = first; at < first + count; at++) {
+      evaluatedAt = Math.max(evaluatedAt, entries[at].take(results[at]) + 1)
+      keyHash = Math.imul(keyHash ^ entries[at].keyHash, HASH_PRIME)
+    }
+    const views = []
+    const stamps = []
+    for (let at = first; at < first + count; at++) {
+      const entry = entries[at]
+      const before = entry.bytes
+      views.push(entry.valuesAt(evaluatedAt, this.#onEvaluate))
+      if (entry.bytes > before) this.#cache.grew(entry.bytes - before)
+      stamps.push(entry.stampOf(results[at].marker))
+    }
+    this.#reads += count
+    return new ServedVector({
+      layout,
+      keys,
+      keyHash: (keyHash ^ (keyHash >>> 15)) >>> 0,
+      request,
+      views,
+      stamps,
+      evaluatedAt,
     })
-    const newest = views.map(({ table, slot }, v) => (held[v] ? table.newestTau(slot) : -Infinity))
-    const evaluatedAt = Math.max(now, ...newest.map((tau) => tau + 1))
-    views.forEach(({ table, slot, out }, v) => table.evaluate(held[v] ? slot : -1, evaluatedAt, out, 0))
-    const values: Value[] = []
-    const statuses: StatusName[] = []
-    for (const { part: v, feature } of places) {
-      const column = views[v].out[feature]
-      values.push(resultValue(column, 0))
-      statuses.push(STATUS_NAMES[column.statuses[0]])
-    }
-    for (const value of request) {
-      values.push(value)
-      statuses.push('PRESENT')
-    }
-    deriveRow(service, values, statuses)
-    const stamps = views.map(({ view }, v) => ({
-      view: view.plan.name,
-      version: view.version,
-      incarnation: results[v].marker?.incarnation ?? '',
-      partition: partitionOf(reads[v].bucket, this.#options.partitions),
-      nextOffset: String(results[v].marker?.nextOffset ?? 0),
-    }))
-    return { values, statuses, evaluatedAt, stamps }
   }
 
-  async #part(service: CompiledService): Promise<ServicePart> {
-    const known = this.#parts.get(service.version)
-    if (known !== undefined) return known
-    const { registry } = this.#options
-    const versions = [...new Set(service.plan.features.map(({ viewVersion }) => viewVersion))]
-    const views: ViewPart[] = []
-    for (const version of versions) {
-      const view = await registry.view(version)
-      const table = new StateTable(new ViewKernel(view))
-      const out = view.plan.features.map((feature) => createResultColumn(feature.type, 1))
-      views.push({ view, keyedLog: keyedLogOf(view), table, out, slot: table.open() })
-    }
-    const places = service.plan.features.map(({ viewVersion, feature }) => {
-      const number = versions.indexOf(viewVersion)
-      return { part: number, feature: views[number].view.plan.features.findIndex(({ name }) => name === feature) }
-    })
-    const keys = new Map(views.flatMap(({ view }) => view.plan.entity.columns.map((column) => [column.name, column])))
-    const part = { service, views, places, keys: [...keys.values()] }
-    this.#parts.set(service.version, part)
-    return part
+  #entry(part: ViewPart, keys: readonly Value[]): ViewEntry {
+    const text = keyText(part, keys)
+    const held = this.#cache.get(text, bytesOf)
+    if (held !== undefined) return held
+    const { buckets, partitions } = this.#options
+    const entry = new ViewEntry(part, keyBytes(part, keys), buckets, partitions)
+    this.#cache.set(text, entry, entry.bytes)
+    return entry
   }
 }
 
-function parseFields(
-  fields: readonly FieldPlan[],
-  row: Row,
-  number: number,
-  code: 'TM_ENTITY_KEY' | 'TM_REQUEST_FIELD',
-): Value[] {
-  const unknown = Object.keys(row).find((name) => !fields.some((field) => field.name === name))
-  if (unknown !== undefined) {
-    throw failInference(
-      'TM_UNKNOWN_FIELD',
-      `row ${number} has the unknown field ${unknown}; expected ${fields.map(({ name }) => name).join(', ') || 'none'}`,
-      { details: { row: number, field: unknown } },
-    )
-  }
-  return fields.map((field) => {
-    const value = valueFromJson(field, row[field.name])
-    if (value !== undefined) return value
-    throw failInference(
-      code,
-      `row ${number}: ${field.name} should be ${field.type.kind}, found ${row[field.name] === undefined ? 'nothing' : JSON.stringify(row[field.name])}`,
-      { details: { row: number, field: field.name } },
-    )
-  })
+const NO_FIELDS: Row = {}
+const HASH_PRIME = 0x9e3779b1
+
+function bytesOf(entry: ViewEntry): number {
+  return entry.bytes
 }

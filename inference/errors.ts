@@ -23,6 +23,11 @@ export const INFERENCE_ERRORS = {
     meaning:
       'A view version of the service is not live: its history is being replayed. `tidemark status` shows how far it is.',
   },
+  TM_STATE_DAMAGED: {
+    disposition: 'halt',
+    status: 500,
+    meaning: 'A stored state cannot be decoded: the online store is damaged. Rebuild it from the archive.',
+  },
 } as const satisfies ErrorTable
 
 export const failInference = errorFactory(INFERENCE_ERRORS)

@@ -14,20 +14,22 @@ export async function readLive(
   reads: readonly EntityRead[],
 ): Promise<EntityReadResult[]> {
   let results = await online.read(reads)
-  const unknown = new Set(results.flatMap(({ marker }) => (marker === null ? [] : [marker.views])))
-  for (const hash of unknown) if (sets.known(hash) !== undefined) unknown.delete(hash)
-  if (unknown.size > 0) {
-    for (const hash of unknown) await sets.read(hash)
-    results = await online.read(reads)
+  let met = true
+  for (const { marker } of results) {
+    if (marker === null || sets.known(marker.views) !== undefined) continue
+    await sets.read(marker.views)
+    met = false
   }
-  results.forEach(({ marker }, i) => {
+  if (!met) results = await online.read(reads)
+  for (let i = 0; i < results.length; i++) {
+    const { marker } = results[i]
     const { view } = views[i % views.length]
-    if (marker !== null && sets.known(marker.views)?.has(view.version) === true) return
+    if (marker !== null && sets.known(marker.views)?.has(view.version) === true) continue
     throw failInference(
       'TM_SERVICE_NOT_READY',
       `view ${view.plan.name} (version ${view.version.slice(0, 12)}) is not live: its history has yet to be replayed; \`tidemark start\` or \`tidemark wait\` does that, \`tidemark status\` shows how far it is`,
       { details: { view: view.plan.name, version: view.version } },
     )
-  })
+  }
   return results
 }

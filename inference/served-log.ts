@@ -1,45 +1,49 @@
-import { decodeBase64, encodeBase64 } from '../features/values/base64.ts'
 import type { Log } from '../stores/log/log.ts'
-import type { Stamp } from './assemble.ts'
+import { decodeServedRow, encodeServedRow } from './served-record.ts'
+import type { ServedRow } from './served-record.ts'
 
 const TOPIC = 'served'
-const encoder = new TextEncoder()
-const decoder = new TextDecoder()
+const READ_BYTES = 4 << 20
 
-/** One served vector as logged: what it was asked for, what it was computed from, and its canonical bytes. */
-export interface ServedRow {
-  readonly requestId: string
-  readonly serviceVersion: string
-  /** Key columns and request fields as the caller sent them. */
-  readonly entity: Readonly<Record<string, unknown>>
-  readonly request: Readonly<Record<string, unknown>>
-  readonly evaluatedAt: number
-  readonly stamps: readonly Stamp[]
-  /** Canonical bytes of each cell (see `features/values/value-bytes.ts`), in vector order. */
-  readonly cells: readonly Uint8Array[]
+/** A record of the served log; `row` is null where its bytes are damaged. */
+export interface ServedRecord {
+  readonly offset: number
+  readonly appendTime: number
+  readonly row: ServedRow | null
+}
+
+export interface ServedSelection {
+  /** The newest n records only. */
+  readonly sample?: number
+  /** Records appended at or after this time (epoch ms) only. */
+  readonly since?: number
 }
 
 /** Appends rows to the served log. */
 export async function appendServed(log: Log, rows: readonly ServedRow[]): Promise<void> {
   await log.createTopic(TOPIC, { partitions: 1 })
-  await log.append(
-    TOPIC,
-    0,
-    rows.map((row) => encoder.encode(JSON.stringify({ ...row, cells: row.cells.map(encodeBase64) }))),
-  )
+  await log.append(TOPIC, 0, rows.map(encodeServedRow))
 }
 
-/** The newest `count` rows (all by default), oldest first. */
-export async function readServed(log: Log, count: number = Infinity): Promise<ServedRow[]> {
-  if ((await log.topic(TOPIC)) === null) return []
-  const rows: ServedRow[] = []
-  for (let next = Math.max(0, (await log.endOffset(TOPIC, 0)) - count); ;) {
-    const records = await log.read(TOPIC, 0, next, 4 << 20)
-    if (records.length === 0) return rows
-    for (const { offset, value } of records) {
-      const row = JSON.parse(decoder.decode(value)) as Omit<ServedRow, 'cells'> & { cells: string[] }
-      rows.push({ ...row, cells: row.cells.map(decodeBase64) })
-      next = offset + 1
-    }
+/** Records of the served log up to its present end, oldest first, in batches of a few thousand at most. */
+export async function* readServed(log: Log, { sample, since }: ServedSelection = {}): AsyncIterable<ServedRecord[]> {
+  if ((await log.topic(TOPIC)) === null) return
+  const end = await log.endOffset(TOPIC, 0)
+  const start = await log.startOffset(TOPIC, 0)
+  for (let next = Math.max(start, end - (sample ?? Infinity)); next < end;) {
+    const records = await log.read(TOPIC, 0, next, READ_BYTES)
+    if (records.length === 0) return
+    next = records[records.length - 1].offset + 1
+    const batch = records
+      .filter(({ offset, appendTime }) => offset < end && appendTime >= (since ?? -Infinity))
+      .map(({ offset, appendTime, value }) => ({ offset, appendTime, row: decodeServedRow(value) }))
+    if (batch.length > 0) yield batch
   }
+}
+
+/** How many records there are to read at most. */
+export async function servedCount(log: Log, { sample }: ServedSelection = {}): Promise<number> {
+  if ((await log.topic(TOPIC)) === null) return 0
+  const held = (await log.endOffset(TOPIC, 0)) - (await log.startOffset(TOPIC, 0))
+  return Math.min(held, sample ?? Infinity)
 }

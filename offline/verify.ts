@@ -4,10 +4,9 @@ import type { CompiledService, CompiledView } from '../features/kernel/compiled-
 import { deriveRow } from '../features/kernel/derive.ts'
 import type { Value } from '../features/plan/field-type.ts'
 import { entityKeyBytes } from '../features/values/entity-key.ts'
-import { valueFromJson } from '../features/values/json-values.ts'
 import { encodeCell } from '../features/values/value-bytes.ts'
 import { readServed } from '../inference/served-log.ts'
-import type { ServedRow } from '../inference/served-log.ts'
+import type { ServedRow } from '../inference/served-record.ts'
 import type { ArchiveProgress } from '../stores/tables/archive-layout.ts'
 import { evaluateRows } from './evaluate-rows.ts'
 import type { OfflineContext } from './evaluate-rows.ts'
@@ -37,7 +36,10 @@ export async function verifyServed(
   const byService = new Map<string, ServedRow[]>()
   let pending = 0
   const archived = await context.metadata.listProgress<ArchiveProgress>('archive')
-  for (const row of await readServed(context.log, options.sample)) {
+  const logged: ServedRow[] = []
+  for await (const batch of readServed(context.log, options))
+    for (const { row } of batch) if (row !== null) logged.push(row)
+  for (const row of logged) {
     if (await isPending(context, row, archived)) {
       pending++
       continue
@@ -116,7 +118,7 @@ function vectorOf(
     statuses.push(STATUS_NAMES[column.statuses[i]])
   }
   for (const field of service.plan.request) {
-    values.push(valueFromJson(field, row.request[field.name]) ?? null)
+    values.push(row.request[field.name] ?? null)
     statuses.push('PRESENT')
   }
   deriveRow(service, values, statuses)
@@ -131,9 +133,9 @@ async function recompute(
   const distinct: Uint8Array[] = []
   const numberOf = new Map<string, number>()
   const keyOf = Int32Array.from(rows, (row) => {
-    const key = entityKeyBytes(
-      view.plan.entity.columns.map((field) => valueFromJson(field, row.entity[field.name]) ?? null),
-    )
+    const components = view.plan.entity.columns.map((field) => row.entity[field.name] ?? null)
+    if (components.includes(null)) return -1
+    const key = entityKeyBytes(components)
     const name = Buffer.from(key).toString('latin1')
     const number = numberOf.get(name) ?? distinct.push(key) - 1
     numberOf.set(name, number)

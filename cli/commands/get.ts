@@ -2,7 +2,7 @@ import type { Command } from 'commander'
 import type { FieldPlan } from '../../features/plan/field-type.ts'
 import { valueToJson } from '../../features/values/json-values.ts'
 import { FeatureReader } from '../../inference/assemble.ts'
-import { answer } from '../../serving/build-app.ts'
+import { answer } from '../../serving/feature-route.ts'
 import { failCli } from '../errors.ts'
 import { print, withProject } from './with-project.ts'
 
@@ -33,7 +33,7 @@ export function registerGet(program: Command): void {
         const lines = FeatureReader.names(service).map(
           (feature, i) => `${feature.padEnd(40)} ${valueToJson(values[i]).padEnd(24)} ${statuses[i]}`,
         )
-        if (json) process.stdout.write(`${answer(service, vectors)}\n`)
+        if (json) process.stdout.write(`${answer(service, vectors, project.isClockSimulated ? 'simulated' : 'real')}\n`)
         else print(false, null, [...lines, `evaluated at ${new Date(evaluatedAt).toISOString()}`])
       })
     })

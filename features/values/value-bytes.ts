@@ -1,6 +1,7 @@
-import { STATUS } from '../aggregation/result-column.ts'
+import { STATUS, STATUS_NAMES } from '../aggregation/result-column.ts'
 import type { StatusName } from '../aggregation/result-column.ts'
 import type { Value } from '../plan/field-type.ts'
+import type { ByteReader } from './byte-reader.ts'
 import { ByteWriter } from './byte-writer.ts'
 
 /*
@@ -62,4 +63,46 @@ export function encodeRow(values: readonly Value[], statuses: readonly StatusNam
 /** Canonical bytes of one cell of a vector. */
 export function encodeCell(value: Value, status: StatusName): Uint8Array {
   return encodeRow([value], [status])
+}
+
+/** What `encodeValue` wrote. Throws RangeError on other bytes. */
+export function decodeValue(reader: ByteReader): Value {
+  const tag = reader.u8()
+  switch (tag) {
+    case 0:
+      return null
+    case 1:
+    case 2:
+      return tag === 2
+    case 3:
+      return reader.f64()
+    case 4:
+      return reader.i64()
+    case 5:
+      return reader.string()
+    case 6:
+      return reader.blob().slice()
+    case 7:
+      return Float32Array.from({ length: checkedCount(reader, 4) }, () => reader.f32())
+    case 8:
+      return Array.from({ length: checkedCount(reader, 1) }, () => decodeValue(reader))
+    case 9:
+      return new Map(Array.from({ length: checkedCount(reader, 2) }, () => [decodeValue(reader), decodeValue(reader)]))
+    default:
+      throw new RangeError(`value tag ${tag}`)
+  }
+}
+
+function checkedCount(reader: ByteReader, itemBytes: number): number {
+  const count = reader.varint()
+  if (count * itemBytes > reader.remaining) throw new RangeError(`${count} items in ${reader.remaining} bytes`)
+  return count
+}
+
+/** What `encodeCell` wrote. Throws RangeError on other bytes. */
+export function decodeCell(reader: ByteReader): { readonly value: Value; readonly status: StatusName } {
+  const code = reader.u8()
+  const status = STATUS_NAMES[code]
+  if (status === undefined) throw new RangeError(`status code ${code}`)
+  return { status, value: decodeValue(reader) }
 }

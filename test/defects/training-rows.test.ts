@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
+import { ServedLogger } from '../../inference/served-logger.ts'
 import { buildApp } from '../../serving/build-app.ts'
 import { BothWays } from '../support/both-ways.ts'
 import { hasErrorCode } from '../support/folders.ts'
@@ -100,7 +101,9 @@ test('what an append writes does not grow with history, and no archived file is 
 test('user functions see one shape of argument on every path, from the first request on', async (context) => {
   const platform = await Platform.open(context, DEFINITIONS, { now: MIDNIGHT })
   const { registry } = platform.context
-  const app = await buildApp({ registry, reader: platform.reader, logServed: () => {}, unready: async () => [] })
+  const served = new ServedLogger({ log: platform.context.log })
+  const app = await buildApp({ registry, reader: platform.reader, served, clock: 'real', unready: async () => [] })
+  context.after(() => served.close())
   context.after(() => app.close())
   const first = await app.inject({
     method: 'POST',

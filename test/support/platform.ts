@@ -4,10 +4,10 @@ import type { TestContext } from 'node:test'
 import { DuckDBInstance } from '@duckdb/node-api'
 import { drain } from '../../cli/run-roles.ts'
 import type { Value, ValueType } from '../../features/plan/field-type.ts'
-import { encodeCell } from '../../features/values/value-bytes.ts'
 import { FeatureReader } from '../../inference/assemble.ts'
-import type { ServedVector } from '../../inference/assemble.ts'
+import type { ServedVector } from '../../inference/served-vector.ts'
 import { appendServed } from '../../inference/served-log.ts'
+import { servedRow } from '../../inference/served-record.ts'
 import { exportTrainingSet } from '../../offline/export.ts'
 import type { AsOf, Manifest } from '../../offline/export.ts'
 import { verifyServed } from '../../offline/verify.ts'
@@ -122,15 +122,7 @@ export class Platform {
     const vectors = await this.reader.read(compiled, entities, requests)
     await appendServed(
       this.context.log,
-      vectors.map((vector, i) => ({
-        requestId: `r${i}`,
-        serviceVersion: compiled.version,
-        entity: entities[i],
-        request: requests[i] ?? {},
-        evaluatedAt: vector.evaluatedAt,
-        stamps: vector.stamps,
-        cells: vector.values.map((value, c) => encodeCell(value, vector.statuses[c])),
-      })),
+      vectors.map((vector, i) => servedRow(vector, 'request', i)),
     )
     return vectors
   }

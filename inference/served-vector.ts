@@ -1,0 +1,88 @@
+import type { StatusName } from '../features/aggregation/result-column.ts'
+import { deriveRow } from '../features/kernel/derive.ts'
+import type { Value } from '../features/plan/field-type.ts'
+import { valueToJson } from '../features/values/json-values.ts'
+import type { ServiceLayout } from './service-layout.ts'
+import type { Stamp, ViewValues } from './view-entry.ts'
+
+export interface ServedVectorParts {
+  readonly layout: ServiceLayout
+  /** The row's entity keys, in the order of the layout's. */
+  readonly keys: readonly Value[]
+  /** Of the keys, 32 bits: the same in every process. */
+  readonly keyHash: number
+  readonly request: readonly Value[]
+  readonly views: readonly ViewValues[]
+  readonly stamps: readonly { readonly stamp: Stamp; readonly json: string }[]
+  readonly evaluatedAt: number
+}
+
+/** One row of an answer. Values may be shared with later answers: do not change them. */
+export class ServedVector {
+  readonly parts: ServedVectorParts
+  readonly #derived: { readonly values: readonly Value[]; readonly statuses: readonly StatusName[] }
+
+  constructor(parts: ServedVectorParts) {
+    this.parts = parts
+    this.#derived = derive(parts)
+  }
+
+  /** Epoch ms. */
+  get evaluatedAt(): number {
+    return this.parts.evaluatedAt
+  }
+
+  /** Features in order, then request fields, then derived fields. */
+  get values(): Value[] {
+    return [...featureValues(this.parts), ...this.parts.request, ...this.#derived.values]
+  }
+
+  get statuses(): StatusName[] {
+    const { layout, views, request } = this.parts
+    const features = layout.runs.flatMap(({ view, run }) => views[view].statuses[run])
+    return [...features, ...request.map((): StatusName => 'PRESENT'), ...this.#derived.statuses]
+  }
+
+  get stamps(): Stamp[] {
+    return this.parts.stamps.map(({ stamp }) => stamp)
+  }
+
+  /** The row as it stands in an answer: exact numbers. */
+  toJson(): string {
+    const { layout, views, request, evaluatedAt, stamps } = this.parts
+    let values = ''
+    let statuses = ''
+    for (const { view, run } of layout.runs) {
+      const comma = values === '' ? '' : ','
+      values += comma + views[view].valuesJson[run]
+      statuses += comma + views[view].statusesJson[run]
+    }
+    for (const value of request) {
+      values += `${values === '' ? '' : ','}${valueToJson(value)}`
+      statuses += statuses === '' ? '"PRESENT"' : ',"PRESENT"'
+    }
+    this.#derived.values.forEach((value, i) => {
+      values += `,${valueToJson(value)}`
+      statuses += `,"${this.#derived.statuses[i]}"`
+    })
+    let stampList = ''
+    for (const { json } of stamps) stampList += stampList === '' ? json : `,${json}`
+    return `{"values":[${values}],"statuses":[${statuses}],"evaluatedAt":${evaluatedAt},"stamps":[${stampList}]}`
+  }
+}
+
+const NOTHING = { values: [], statuses: [] } as const
+
+function featureValues({ layout, views }: ServedVectorParts): Value[] {
+  return layout.runs.flatMap(({ view, run }) => views[view].values[run])
+}
+
+function derive(parts: ServedVectorParts): { values: readonly Value[]; statuses: readonly StatusName[] } {
+  const { service } = parts.layout
+  if (service.plan.derived.length === 0) return NOTHING
+  const values = [...featureValues(parts), ...parts.request]
+  const given = values.length
+  const statuses: StatusName[] = []
+  deriveRow(service, values, statuses)
+  return { values: values.slice(given), statuses }
+}

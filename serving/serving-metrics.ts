@@ -1,0 +1,118 @@
+import { Counter, Gauge, Histogram, Registry as Metrics } from 'prom-client'
+
+/** Figures that are counted elsewhere and read when the metrics are asked for. */
+export interface MetricSources {
+  readonly reader: () => { readonly hits: number; readonly evaluations: number }
+  readonly servedLog: () => {
+    readonly logged: number
+    readonly skipped: number
+    readonly droppedRate: number
+    readonly droppedAppend: number
+  }
+  /** Records between the end of each keyed partition and what is applied, by keyed log; absent where nobody knows. */
+  readonly lag?: () => Promise<
+    readonly { readonly keyedLog: string; readonly lagRecords: number; readonly freshnessMs: number }[]
+  >
+}
+
+export interface ServingMetrics {
+  readonly contentType: string
+  request(service: string, status: number, rows: number, seconds: number): void
+  text(): Promise<string>
+}
+
+const SECONDS = [0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.05, 0.25, 1]
+
+export function createServingMetrics(sources: MetricSources): ServingMetrics {
+  const registry = new Metrics()
+  const registers = [registry]
+  const requests = new Counter({
+    name: 'tidemark_feature_requests_total',
+    help: 'Feature requests by service and HTTP status.',
+    labelNames: ['service', 'status'],
+    registers,
+  })
+  const rows = new Counter({
+    name: 'tidemark_feature_rows_total',
+    help: 'Vectors served.',
+    labelNames: ['service'],
+    registers,
+  })
+  const duration = new Histogram({
+    name: 'tidemark_feature_request_seconds',
+    help: 'Time of an answered feature request, from its body to its answer.',
+    buckets: SECONDS,
+    registers,
+  })
+  registerSources(sources, registers)
+  const readLag = registerLag(sources, registers)
+  return {
+    contentType: registry.contentType,
+    request: (service, status, count, seconds) => {
+      requests.inc({ service, status })
+      if (status !== 200) return
+      rows.inc({ service }, count)
+      duration.observe(seconds)
+    },
+    text: async () => {
+      await readLag()
+      return registry.metrics()
+    },
+  }
+}
+
+function registerSources(sources: MetricSources, registers: Metrics[]): void {
+  const counter = (name: string, help: string, label: string, read: () => Readonly<Record<string, number>>): void => {
+    void new Counter({
+      name,
+      help,
+      labelNames: [label],
+      registers,
+      collect() {
+        this.reset()
+        for (const [value, count] of Object.entries(read())) this.inc({ [label]: value }, count)
+      },
+    })
+  }
+  counter(
+    'tidemark_feature_view_reads_total',
+    'Views read for an entity: values at hand (hit), or computed from the stored state (evaluated).',
+    'outcome',
+    () => {
+      const { hits, evaluations } = sources.reader()
+      return { hit: hits, evaluated: evaluations }
+    },
+  )
+  counter(
+    'tidemark_served_log_rows_total',
+    'Served vectors by what the log did with them: logged, skipped (key not sampled), dropped above the limit, dropped as the log refused them.',
+    'outcome',
+    () => {
+      const { logged, skipped, droppedRate, droppedAppend } = sources.servedLog()
+      return { logged, skipped, dropped_rate: droppedRate, dropped_append: droppedAppend }
+    },
+  )
+}
+
+/** Returns what to call before the metrics are read. */
+function registerLag({ lag }: MetricSources, registers: Metrics[]): () => Promise<void> {
+  if (lag === undefined) return () => Promise.resolve()
+  const records = new Gauge({
+    name: 'tidemark_keyed_log_lag_records',
+    help: 'Records of the keyed log that are not applied yet.',
+    labelNames: ['keyed_log'],
+    registers,
+  })
+  const freshness = new Gauge({
+    name: 'tidemark_keyed_log_freshness_seconds',
+    help: 'Age of the oldest record of the keyed log that is not applied yet; 0 when there is none.',
+    labelNames: ['keyed_log'],
+    registers,
+  })
+  return async () => {
+    for (const { keyedLog, lagRecords, freshnessMs } of await lag()) {
+      records.set({ keyed_log: keyedLog }, lagRecords)
+      freshness.set({ keyed_log: keyedLog }, freshnessMs / 1000)
+    }
+  }
+}
