@@ -1,4 +1,5 @@
 import { createContext, Script } from 'node:vm'
+import { PURE_FUNCTIONS } from '../features/exact/pure-math.ts'
 
 /** Names that user code must not reach: they differ between machines, moments or settings. */
 export const FORBIDDEN_GLOBALS: readonly string[] = [
@@ -32,8 +33,8 @@ export const FORBIDDEN_GLOBALS: readonly string[] = [
   'unescape',
 ]
 
-/** The `Math` that is the same everywhere by specification; the transcendental functions are not and are left out. */
-export const PURE_MATH: readonly string[] = [
+/** The part of the engine's `Math` that is the same everywhere by specification. The transcendental functions are not: those are the kernel's own. */
+const EXACT_MATH: readonly string[] = [
   'abs',
   'ceil',
   'clz32',
@@ -56,6 +57,9 @@ export const PURE_MATH: readonly string[] = [
   'SQRT2',
 ]
 
+/** All of the compartment's `Math`: no `random`. */
+export const PURE_MATH: readonly string[] = [...EXACT_MATH, ...Object.keys(PURE_FUNCTIONS)]
+
 /** Methods whose results follow the machine's locale or Unicode tables; the compartment has none of them. */
 export const LOCALE_METHODS: readonly string[] = [
   'toLocaleString',
@@ -65,9 +69,15 @@ export const LOCALE_METHODS: readonly string[] = [
   'normalize',
 ]
 
-const PRELUDE = `(() => {
+const PRELUDE = `((functions) => {
   const math = Object.create(null)
-  for (const name of ${JSON.stringify(PURE_MATH)}) math[name] = Math[name]
+  for (const name of ${JSON.stringify(EXACT_MATH)}) math[name] = Math[name]
+  // Wrapped here, so that user code holds functions of its own realm only. ** of bigints arrives as Math.pow, too.
+  for (const [name, fn] of functions)
+    math[name] = name === 'hypot' ? (...x) => fn(...x.map(Number)) : fn.length === 1 ? (x) => fn(+x) : (x, y) => fn(+x, +y)
+  const pow = math.pow
+  math.pow = (x, y) => (typeof x === 'bigint' ? x ** y : pow(x, y))
+  for (const name of Object.keys(math)) Object.freeze(math[name])
   globalThis.Math = Object.freeze(math)
   Error.stackTraceLimit = 0
   for (const name of ${JSON.stringify(LOCALE_METHODS)})
@@ -78,7 +88,7 @@ const PRELUDE = `(() => {
     if (type.prototype) Object.freeze(type.prototype)
   }
   Object.freeze(Object.getPrototypeOf(function () {}))
-})()`
+})`
 
 /** What a bundle assigns to `exports`. */
 export interface BundleExports {
@@ -94,7 +104,8 @@ export function loadBundle(code: string, name: string): BundleExports['functions
   const context = createContext(Object.assign(Object.create(null), { module: holder }), {
     codeGeneration: { strings: false, wasm: false },
   })
-  new Script(PRELUDE, { filename: 'tidemark-compartment.js' }).runInContext(context)
+  const prelude: unknown = new Script(PRELUDE, { filename: 'tidemark-compartment.js' }).runInContext(context)
+  ;(prelude as (functions: unknown) => void)(Object.entries(PURE_FUNCTIONS))
   new Script(`${code}\nmodule.exports = tidemarkBundle`, { filename: `${name}.js` }).runInContext(context, {
     timeout: 5_000,
   })

@@ -39,16 +39,27 @@ function isReference(node: AnyNode, parents: readonly AnyNode[]): boolean {
 function checkGlobal(node: AnyNode, parents: readonly AnyNode[], refuse: RefuseUse): void {
   const name = String(node.name)
   if (FORBIDDEN_GLOBALS.includes(name)) refuse(name, 'pass what you need as a field of the event or of the request')
-  if (name !== 'Math') return
-  const parent = parents.at(-1)
-  if (parent?.type !== 'MemberExpression' || parent.object !== node || parent.computed === true)
-    return refuse('Math as a value', 'write out its functions, as in Math.min(a, b)')
-  const property = String((parent.property as AnyNode).name)
+  if (name === 'Math') for (const property of mathProperties(node, parents.at(-1), refuse)) checkMath(property, refuse)
+}
+
+/** The properties of Math that are used where it stands: `Math.sin`, or `const { sin, cos } = Math`. */
+function mathProperties(node: AnyNode, parent: AnyNode | undefined, refuse: RefuseUse): string[] {
+  if (parent?.type === 'MemberExpression' && parent.object === node && parent.computed !== true)
+    return [String((parent.property as AnyNode).name)]
+  const pattern = parent?.type === 'VariableDeclarator' && parent.init === node ? (parent.id as AnyNode) : undefined
+  if (pattern?.type !== 'ObjectPattern')
+    return [refuse('Math as a value', 'write out its functions, as in Math.min(a, b)')]
+  return (pattern.properties as AnyNode[]).map((property) =>
+    property.type === 'Property' && property.computed !== true
+      ? String((property.key as AnyNode).name)
+      : refuse('Math as a value', 'write out its functions, as in Math.min(a, b)'),
+  )
+}
+
+function checkMath(property: string, refuse: RefuseUse): void {
+  if (property === 'random') refuse('Math.random', 'pass what you need as a field of the event or of the request')
   if (!PURE_MATH.includes(property))
-    refuse(
-      `Math.${property}${property === 'pow' ? ' (or **)' : ''}`,
-      `use ${PURE_MATH.filter((other) => /^[a-z]/.test(other)).join(', ')} of Math, and multiplication for powers`,
-    )
+    refuse(`Math.${property}`, `Math has here ${PURE_MATH.filter((other) => /^[a-z]/.test(other)).join(', ')}`)
 }
 
 function checkCall(node: AnyNode, refuse: RefuseUse): void {

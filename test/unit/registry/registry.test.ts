@@ -72,8 +72,6 @@ test('functions that reach for time, randomness, locale or I/O are refused by na
   for (const expression of [
     'Date.now() > e.amount',
     'Math.random() > e.amount',
-    'Math.exp(e.amount) > 1',
-    'e.amount ** 2 > 1',
     'process.env.X === "1"',
     'new Intl.Collator() !== null',
   ]) {

@@ -130,6 +130,31 @@ test('user functions find no clock, randomness, locale or code generation when t
   assert.equal(stack({}), 'Error: x')
 })
 
+test("user functions calculate with the kernel's Math, ** included", async (context) => {
+  const { PURE_FUNCTIONS } = await import('../../../features/exact/pure-math.ts')
+  const features = Object.entries(PURE_FUNCTIONS).map(
+    ([name, fn]) => `${name}: sum((e) => Math.${name}(e.amount${fn.length === 2 ? ', 0.3' : ''})).over('1h')`,
+  )
+  const text = PAYMENTS.replace(
+    "payments_1h: count().over('1h'),",
+    `payments_1h: count().over('1h'), ${features.join(', ')},
+    power: sum((e) => e.amount ** 0.3).over('1h'), bigint: sum((e) => 3n ** 4n, { type: t.int64() }).over('1h'),`,
+  )
+  const { project, registry } = await openRegistry(context, text)
+  await registry.apply(project, 1_000)
+  const [{ views }] = await registry.keyedLogs()
+  const [{ plan, functions }] = views
+  const call = (feature: string): unknown => {
+    const input = plan.features.find(({ name }) => name === feature)?.aggregation.input
+    assert.ok(input !== null && input !== undefined && 'fn' in input)
+    return functions[input.fn]({ amount: 0.7310585786300049 })
+  }
+  for (const [name, fn] of Object.entries(PURE_FUNCTIONS))
+    assert.equal(call(name), fn.length === 2 ? fn(0.7310585786300049, 0.3) : fn(0.7310585786300049), name)
+  assert.equal(call('power'), PURE_FUNCTIONS.pow(0.7310585786300049, 0.3))
+  assert.equal(call('bigint'), 81n)
+})
+
 test('a metadata store of a newer version is refused', async (context) => {
   const { project, metadata } = await openRegistry(context)
   const { sql } = await import('kysely')
