@@ -103,6 +103,8 @@ function isNonFinite({ type }: FieldPlan, raw: unknown): boolean {
 function normalise(field: FieldPlan, raw: unknown): unknown {
   const { kind } = field.type
   if (kind === 'timestamp' && typeof raw === 'string') return ISO.test(raw) ? Date.parse(raw) : undefined
+  // Digits were kept for the int64 fields; in any other field they are the number that JSON says.
+  if (kind !== 'int64' && typeof raw === 'bigint') return Number(raw)
   if (kind === 'int64' && typeof raw === 'number') return Number.isSafeInteger(raw) ? BigInt(raw) : undefined
   if (kind === 'bytes' && typeof raw === 'string')
     return /^[A-Za-z0-9+/]*={0,2}$/.test(raw) ? new Uint8Array(Buffer.from(raw, 'base64')) : undefined

@@ -54,8 +54,10 @@ export class ByteReader {
   }
 
   svarint(): number {
-    const zigzag = this.varint()
-    return zigzag % 2 === 0 ? zigzag / 2 : -(zigzag + 1) / 2
+    const first = this.u8()
+    const low = (first & 0x7f) >> 1
+    const magnitude = first < 128 ? low : low + 64 * this.varint()
+    return (first & 1) === 0 ? magnitude : -magnitude - 1
   }
 
   /** A view, not a copy. */

@@ -76,9 +76,15 @@ export class ByteWriter {
     this.length = at
   }
 
-  /** Any safe integer, zigzag: 0, −1, 1, −2 … (|value| ≤ 2^52). */
+  /** Any safe integer, zigzag: 0, −1, 1, −2 … */
   svarint(value: number): void {
-    this.varint(value < 0 ? -2 * value - 1 : 2 * value)
+    const sign = value < 0 ? 1 : 0
+    const magnitude = sign === 1 ? -value - 1 : value
+    // Twice a magnitude of more than 2^52 is no safe integer: the first byte takes the sign and six bits, so that nothing is doubled.
+    const first = ((magnitude % 64) << 1) | sign
+    if (magnitude < 64) return this.u8(first)
+    this.u8(first | 0x80)
+    this.varint(Math.floor(magnitude / 64))
   }
 
   raw(source: Uint8Array): void {

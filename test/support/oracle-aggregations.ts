@@ -97,17 +97,22 @@ export function oracleAggregation(plan: AggregationPlan, events: readonly Oracle
 }
 
 function distinct(values: readonly Value[], limit: number): OracleValue {
-  const size = new Set(values).size
+  const size = distinctValues(values).length
   return size > limit ? INVALID : size
 }
 
 function counts(values: readonly Value[], limit: number): Value {
-  const keys = [...new Set(values)].sort(byValue).slice(0, limit)
-  return new Map(keys.map((key) => [key, values.filter((value) => value === key).length]))
+  const keys = distinctValues(values).sort(byValue).slice(0, limit)
+  return new Map(keys.map((key) => [key, values.filter((value) => byValue(value, key) === 0).length]))
+}
+
+function distinctValues(values: readonly Value[]): Value[] {
+  return values.filter((value, i) => values.findIndex((other) => byValue(other, value) === 0) === i)
 }
 
 /** Canonical key order: strings by their UTF-8 bytes. */
 export function byValue(a: Value, b: Value): number {
+  if (a instanceof Uint8Array && b instanceof Uint8Array) return Buffer.compare(a, b)
   if (typeof a === 'string' && typeof b === 'string') return Buffer.compare(Buffer.from(a), Buffer.from(b))
   const left = a as number
   const right = b as number
@@ -117,15 +122,16 @@ export function byValue(a: Value, b: Value): number {
 function oracleNumbers(plan: AggregationPlan, values: readonly (number | bigint)[]): OracleValue {
   const n = BigInt(values.length)
   const x = values.map(units)
+  const total = sum(x)
   const unit = 1n << SCALE
   switch (plan.kind) {
     case 'sum': {
-      if (plan.input.type.kind !== 'int64') return finite(nearest(sum(x), unit))
-      const total = sum(values.map(BigInt))
-      return BigInt.asIntN(64, total) === total ? total : INVALID
+      if (!['int32', 'int64'].includes(plan.input.type.kind)) return finite(nearest(total, unit))
+      const exact = sum(values.map(BigInt))
+      return BigInt.asIntN(64, exact) === exact ? exact : INVALID
     }
     case 'mean': {
-      const rounded = nearest(sum(x), unit)
+      const rounded = nearest(total, unit)
       return Number.isFinite(rounded) ? rounded / values.length + 0 : INVALID
     }
     case 'min':
@@ -140,7 +146,7 @@ function oracleNumbers(plan: AggregationPlan, values: readonly (number | bigint)
     case 'stddev': {
       if (plan.sample && n === 1n) return INVALID
       // Σ(n·x − Σx)² / n² is Σ(x − mean)²
-      const squares = sum(x.map((value) => (n * value - sum(x)) ** 2n))
+      const squares = sum(x.map((value) => (n * value - total) ** 2n))
       const divisor = n * n * (plan.sample ? n - 1n : n) * unit * unit
       return finite(plan.kind === 'variance' ? nearest(squares, divisor) : nearestRoot(squares, divisor))
     }
@@ -154,7 +160,8 @@ function oracleNumbers(plan: AggregationPlan, values: readonly (number | bigint)
 
 /** With d = n·x − Σx: skewness = (Σd³/n) / (Σd²/n)^1.5, excess kurtosis = (Σd⁴/n) / (Σd²/n)² − 3. */
 function standardisedMoment(kind: 'skewness' | 'kurtosis', x: readonly bigint[], n: bigint): OracleValue {
-  const d = x.map((value) => n * value - sum(x))
+  const total = sum(x)
+  const d = x.map((value) => n * value - total)
   const second = sum(d.map((value) => value ** 2n))
   if (second === 0n) return INVALID
   if (kind === 'kurtosis') {

@@ -1,8 +1,11 @@
 import type { StatusName } from '../../features/aggregation/result-column.ts'
 import type { Value } from '../../features/plan/field-type.ts'
-import type { FeaturePlan, ViewPlan } from '../../features/plan/view-plan.ts'
+import type { FeaturePlan, InputPlan, RulePlan, ViewPlan } from '../../features/plan/view-plan.ts'
+import { direct, readCell, subject } from './aggregation-cells.ts'
+import { byValue, INVALID, oracleAggregation } from './oracle-aggregations.ts'
+import type { OracleInput, OracleValue } from './oracle-aggregations.ts'
 
-/** The obvious evaluation of a view, event by event, with exact rational sums in BigInt. It judges every clever path; clarity over speed. */
+/** The obvious evaluation of a view, event by event. It judges every clever path; clarity over speed. */
 export interface OracleEvent {
   readonly tau: number
   readonly arrival: number
@@ -16,39 +19,92 @@ export interface OracleCell {
   readonly status: StatusName
 }
 
-/** The view's features at t over the events that are visible. `where` as a plain predicate. */
+/** A user function as written, not as bundled. */
+export type OracleFunction = (fields: OracleEvent['fields']) => unknown
+
+/** Sketches and decayed sums: judged for accuracy by their own tests, here by one pass over the window's events in order, without tiles, merges or restarts. */
+const ONE_PASS = new Set(['approxDistinctCount', 'quantile', 'decayedSum', 'decayedCount', 'vectorSum', 'vectorMean'])
+
+/** The view's features at t over the events that are visible. `functions` in the order of the plan's numbers. */
 export function oracleView(
   plan: ViewPlan,
-  where: ((fields: OracleEvent['fields']) => boolean) | null,
+  functions: readonly OracleFunction[],
   visible: readonly OracleEvent[],
   t: number,
 ): OracleCell[] {
-  const events = visible.filter((event) => where === null || where(event.fields))
-  const newest = Math.max(-Infinity, ...events.map((event) => event.tau))
-  return plan.features.map((feature) => withDefault(feature, oracleFeature(plan, feature, events, newest, t)))
+  const { where } = plan
+  const events = visible.filter((event) => where === null || attempt(functions[where], event) === true)
+  const newest = events.reduce((greatest, { tau }) => Math.max(greatest, tau), -Infinity)
+  return plan.features.map((feature) => {
+    const cell = ruled(feature, oracleFeature(plan, feature, functions, events, newest, t))
+    return defaulted(feature, cell)
+  })
 }
 
-function withDefault(feature: FeaturePlan, cell: OracleCell): OracleCell {
+/** The newest τ of the events that pass `where`, −Infinity without one. */
+export function oracleNewest(
+  plan: ViewPlan,
+  functions: readonly OracleFunction[],
+  visible: readonly OracleEvent[],
+): number {
+  const { where } = plan
+  return visible
+    .filter((event) => where === null || attempt(functions[where], event) === true)
+    .reduce((greatest, { tau }) => Math.max(greatest, tau), -Infinity)
+}
+
+function attempt(fn: OracleFunction, event: OracleEvent): unknown {
+  try {
+    return fn(event.fields)
+  } catch {
+    return undefined
+  }
+}
+
+function defaulted(feature: FeaturePlan, cell: OracleCell): OracleCell {
   if (cell.value !== null || feature.default === null) return cell
-  return { value: feature.default as Value, status: cell.status === 'EXPIRED' ? 'EXPIRED' : 'DEFAULTED' }
+  return { value: plain(feature.default), status: cell.status === 'EXPIRED' ? 'EXPIRED' : 'DEFAULTED' }
+}
+
+function ruled(feature: FeaturePlan, cell: OracleCell): OracleCell {
+  if (cell.status !== 'PRESENT' || feature.rules.every((rule) => holds(rule, cell.value))) return cell
+  return { value: null, status: 'INVALID' }
+}
+
+function holds(rule: RulePlan, value: Value): boolean {
+  if (rule.kind === 'notNull') return value !== null
+  if (value === null) return true
+  switch (rule.kind) {
+    case 'between':
+      return Number(value) >= Number(plain(rule.min)) && Number(value) <= Number(plain(rule.max))
+    case 'oneOf':
+      return rule.values.some((allowed) => plain(allowed) === value)
+    case 'matches':
+      return typeof value === 'string' && value.replace(new RegExp(rule.pattern, 'u'), '') === '' && value !== ''
+  }
+}
+
+function plain(value: unknown): Value {
+  if (typeof value === 'object' && value !== null && 'int64' in value) return BigInt(value.int64 as string)
+  return value as Value
 }
 
 function oracleFeature(
   plan: ViewPlan,
   feature: FeaturePlan,
+  functions: readonly OracleFunction[],
   events: readonly OracleEvent[],
   newest: number,
   t: number,
 ): OracleCell {
-  const empty = feature.aggregation.kind === 'count' ? 0 : null
+  const empty = feature.type.kind === 'count' ? 0 : null
   if (events.length === 0 || newest < t - retentionOf(plan)) return { value: empty, status: 'MISSING' }
   if (plan.ttlMs !== null && newest < t - plan.ttlMs) return { value: null, status: 'EXPIRED' }
   const start = windowStart(feature, t)
-  const inWindow = events.filter((event) => event.tau >= start && event.tau < t).sort(byOrder)
-  const value = aggregate(feature, inWindow)
-  if (value === undefined) return { value: empty, status: 'EMPTY_WINDOW' }
-  if (value === 'invalid') return { value: null, status: 'INVALID' }
-  return { value, status: 'PRESENT' }
+  const value = aggregate(feature, functions, events.filter(({ tau }) => tau >= start && tau < t).sort(byOrder), t)
+  if (value === undefined || (value === 0 && feature.type.kind === 'count'))
+    return { value: empty, status: 'EMPTY_WINDOW' }
+  return value === INVALID ? { value: null, status: 'INVALID' } : { value, status: 'PRESENT' }
 }
 
 function windowStart(feature: FeaturePlan, t: number): number {
@@ -58,10 +114,14 @@ function windowStart(feature: FeaturePlan, t: number): number {
 }
 
 function retentionOf(plan: ViewPlan): number {
-  if (plan.features.some((feature) => feature.window.kind === 'lifetime')) return Infinity
-  const windows = plan.features.map((feature) => (feature.window.kind === 'lifetime' ? 0 : feature.window.lengthMs))
-  const hops = plan.features.map((feature) => (feature.window.kind === 'lifetime' ? 0 : feature.window.hopMs))
-  return Math.max(plan.ttlMs ?? 0, ...windows) + Math.max(...hops)
+  let longest = plan.ttlMs ?? 0
+  let hop = 0
+  for (const { window } of plan.features) {
+    if (window.kind === 'lifetime') return Infinity
+    longest = Math.max(longest, window.lengthMs)
+    hop = Math.max(hop, window.hopMs)
+  }
+  return longest + hop
 }
 
 function byOrder(a: OracleEvent, b: OracleEvent): number {
@@ -69,73 +129,58 @@ function byOrder(a: OracleEvent, b: OracleEvent): number {
 }
 
 /** undefined: no contributing event. */
-function aggregate(feature: FeaturePlan, events: readonly OracleEvent[]): Value | undefined {
+function aggregate(
+  feature: FeaturePlan,
+  functions: readonly OracleFunction[],
+  events: readonly OracleEvent[],
+  t: number,
+): OracleValue {
+  const { aggregation, bucketBy } = feature
+  const inputs = events
+    .map((event) => ({ ...event, value: inputOf(aggregation.input, functions, event) }))
+    .filter(({ value }) => aggregation.input === null || aggregation.kind === 'latest' || value !== null)
+  if (bucketBy === null) return single(feature, inputs, t)
+  const keyed = inputs.filter(({ fields }) => fields[bucketBy.column] !== null)
+  const keyOf = (value: Value): string =>
+    value instanceof Uint8Array ? Buffer.from(value).toString('latin1') : `${value as string}`
+  const keys = new Map(keyed.map(({ fields }) => [keyOf(fields[bucketBy.column]), fields[bucketBy.column]]))
+  const kept = [...keys].sort(([, a], [, b]) => byValue(a, b)).slice(0, bucketBy.limit)
+  if (kept.length === 0) return undefined
+  return new Map(
+    kept.map(([text, key]) => {
+      const value = single(
+        feature,
+        keyed.filter(({ fields }) => keyOf(fields[bucketBy.column]) === text),
+        t,
+      )
+      return [key, value === INVALID || value === undefined ? null : value]
+    }),
+  )
+}
+
+function single(feature: FeaturePlan, inputs: readonly OracleInput[], t: number): OracleValue {
   const { aggregation } = feature
-  if (aggregation.kind === 'count') return events.length === 0 ? undefined : events.length
-  const { input } = aggregation
-  if (input === null || !('column' in input)) throw new Error('the view oracle reads columns only')
-  const inputs = events.map((event) => event.fields[input.column])
-  if (aggregation.kind === 'latest') return inputs.at(-1)
-  const values = inputs.filter((value) => value !== null)
-  if (values.length === 0) return undefined
-  const numbers = values as number[]
-  switch (aggregation.kind) {
-    case 'sum':
-      return finite(exactSum(numbers))
-    case 'mean': {
-      const sum = exactSum(numbers)
-      return Number.isFinite(sum) ? sum / numbers.length + 0 : 'invalid'
-    }
-    case 'min':
-      return Math.min(...numbers)
-    case 'max':
-      return Math.max(...numbers)
-    case 'first':
-      return values[0]
-    case 'last':
-      return values.at(-1)
-    default:
-      throw new Error(`the view oracle does not know ${aggregation.kind}`)
-  }
+  if (!ONE_PASS.has(aggregation.kind)) return oracleAggregation(aggregation, inputs)
+  if (inputs.length === 0) return undefined
+  const tried = subject(aggregation)
+  const cell = readCell(
+    tried,
+    direct(
+      tried,
+      inputs.map((input) => ({ ...input, bucket: null })),
+    ),
+    0,
+    t,
+  )
+  return cell.status === 'INVALID' ? INVALID : cell.value
 }
 
-function finite(value: number): number | 'invalid' {
-  return Number.isFinite(value) ? value : 'invalid'
-}
-
-/** Σ rounded once: doubles as integers in units of 2^−1074, added in BigInt. */
-export function exactSum(values: readonly number[]): number {
-  let total = 0n
-  for (const value of values) total += fixedPoint(value)
-  return roundFixedPoint(total)
-}
-
-const view = new DataView(new ArrayBuffer(8))
-
-function fixedPoint(value: number): bigint {
-  view.setFloat64(0, value)
-  const bits = view.getBigUint64(0)
-  const exponent = Number((bits >> 52n) & 0x7ffn)
-  const fraction = bits & 0xfffffffffffffn
-  const magnitude = exponent === 0 ? fraction : (fraction | (1n << 52n)) << BigInt(exponent - 1)
-  return value < 0 ? -magnitude : magnitude
-}
-
-function roundFixedPoint(total: bigint): number {
-  const negative = total < 0n
-  const magnitude = negative ? -total : total
-  const bits = magnitude.toString(2).length
-  if (bits <= 53) return scale(Number(magnitude), negative)
-  const drop = BigInt(bits - 53)
-  let kept = magnitude >> drop
-  const rest = magnitude - (kept << drop)
-  const half = 1n << (drop - 1n)
-  if (rest > half || (rest === half && (kept & 1n) === 1n)) kept += 1n
-  return scale(Number(kept), negative, Number(drop))
-}
-
-/** magnitude · 2^(drop − 1074), exact (or ±Infinity), as magnitude has at most 53 bits. */
-function scale(magnitude: number, negative: boolean, drop: number = 0): number {
-  const value = drop <= 900 ? magnitude * 2 ** drop * 2 ** -1074 : magnitude * 2 ** (drop - 1074)
-  return negative ? -value + 0 : value + 0
+function inputOf(input: InputPlan | null, functions: readonly OracleFunction[], event: OracleEvent): Value {
+  if (input === null) return null
+  if ('column' in input) return event.fields[input.column]
+  const result = attempt(functions[input.fn], event)
+  if (input.type.kind === 'bool') return typeof result === 'boolean' ? result : null
+  if (input.type.kind !== 'float64')
+    throw new Error(`the view oracle does not know functions that give ${input.type.kind}`)
+  return typeof result === 'number' && Number.isFinite(result) ? result + 0 : null
 }

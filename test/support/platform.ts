@@ -72,10 +72,16 @@ export class Platform {
 
   /** Registers the definitions, changed ones if given. */
   async apply(definitions?: string): Promise<void> {
-    if (definitions !== undefined) writeFileSync(join(this.directory, 'features/definitions.ts'), definitions)
+    if (definitions !== undefined) this.define(definitions)
     await this.context.registry.apply(this.directory, this.clock.ms)
     await createTopics(this.context)
     await new ApplyRole(this.context).begin()
+  }
+
+  /** Writes the definition file; returns the project. */
+  define(definitions: string): string {
+    writeFileSync(join(this.directory, 'features/definitions.ts'), definitions)
+    return this.directory
   }
 
   /** Another process on the same stores: its own log, online store and metadata handles. */
@@ -102,7 +108,11 @@ export class Platform {
 
   /** Imports rows as a JSONL file. */
   import(source: string, rows: readonly Row[], arrival: string | null = null): Promise<Accepted> {
-    return importFiles(this.context, source, [this.file('.jsonl', jsonLines(rows))], { arrival })
+    return this.importFile(source, this.file('.jsonl', jsonLines(rows)), arrival)
+  }
+
+  importFile(source: string, path: string, arrival: string | null = null): Promise<Accepted> {
+    return importFiles(this.context, source, [path], { arrival })
   }
 
   /** Ingests, applies and archives all that was appended. */
@@ -238,12 +248,17 @@ function csv(rows: readonly Row[]): string {
 }
 
 /** Rows of a Parquet file as plain DuckDB values. */
-export async function readParquet(path: string): Promise<Record<string, unknown>[]> {
+export function readParquet(path: string): Promise<Record<string, unknown>[]> {
+  return query(`SELECT * FROM read_parquet('${path}')`)
+}
+
+/** What a DuckDB of the test's own says. */
+export async function query(sql: string): Promise<Record<string, unknown>[]> {
   const instance = await DuckDBInstance.create(':memory:', { threads: '1' })
   const connection = await instance.connect()
   try {
-    const reader = await connection.runAndReadAll(`SELECT * FROM read_parquet('${path.replaceAll("'", "''")}')`)
-    return reader.getRowObjects()
+    await connection.run(`SET TimeZone = 'UTC'`)
+    return (await connection.runAndReadAll(sql)).getRowObjects()
   } finally {
     connection.closeSync()
     instance.closeSync()
