@@ -1,5 +1,5 @@
 import * as authoring from '../../features/index.ts'
-import type { ViewDefinition } from '../../features/authoring/definitions.ts'
+import type { ViewDefinition } from '../../features/authoring/feature-view.ts'
 import type { OracleFunction } from './oracle-view.ts'
 import type { Random } from './random.ts'
 
