@@ -1,7 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises'
-import { ApplyRole } from '../streams/apply-role.ts'
 import { ArchiveRole } from '../streams/archive.ts'
-import { IngestRole } from '../streams/ingest.ts'
+import { StreamRole } from '../streams/stream-role.ts'
 import { createTopics } from '../streams/stream-context.ts'
 import type { StreamContext } from '../streams/stream-context.ts'
 
@@ -15,22 +14,24 @@ export type WorkRole = 'stream' | 'archive'
 interface Worker {
   /** Returns how many events moved. */
   runOnce(): Promise<number>
+  /** Writes what it holds. */
+  settle?(): Promise<void>
 }
 
-function createWorkers(context: StreamContext, role: WorkRole): Worker[] {
-  return role === 'stream' ? [new IngestRole(context), new ApplyRole(context)] : [new ArchiveRole(context)]
+function createWorker(context: StreamContext, role: WorkRole): Worker {
+  return role === 'stream' ? new StreamRole(context) : new ArchiveRole(context)
 }
 
-/** Runs a role until aborted; each step finishes its flush before the next, so an abort loses nothing. */
+/** Runs a role until aborted; the step under way is finished and flushed, so an abort loses nothing and leaves nothing to repeat. */
 export async function runWork(context: StreamContext, role: WorkRole, signal: AbortSignal): Promise<void> {
   await createTopics(context)
-  const workers = createWorkers(context, role)
+  const worker = createWorker(context, role)
   while (!signal.aborted) {
-    let moved = 0
-    for (const worker of workers) if (!signal.aborted) moved += await worker.runOnce()
+    const moved = await worker.runOnce()
     if (role === 'archive') await pause(ARCHIVE_EVERY_MS, undefined, { signal }).catch(() => {})
     else await new Promise((resolve) => (moved > 0 ? setImmediate(resolve) : setTimeout(resolve, IDLE_MS)))
   }
+  await worker.settle?.()
 }
 
 export interface DrainOptions {
@@ -44,7 +45,7 @@ export interface DrainOptions {
 export async function drain(context: StreamContext, options: DrainOptions = {}): Promise<number> {
   const { roles = ['stream', 'archive'], signal, onProgress } = options
   await createTopics(context)
-  const workers = roles.flatMap((role) => createWorkers(context, role))
+  const workers = roles.map((role) => createWorker(context, role))
   for (let total = 0; ;) {
     let moved = 0
     for (const worker of workers) if (signal?.aborted !== true) moved += await worker.runOnce()

@@ -29,23 +29,28 @@ export class ApplyRole {
     await moveServingAliases(this.#context)
   }
 
-  /** One fetch and flush of every partition, and one step of its backfill. Returns how much moved. */
-  async runOnce(): Promise<number> {
+  /** One fetch of every partition, flushed unless `hold` says that more is known to come, and one step of its backfill. Returns how much moved. */
+  async runOnce({ hold = false }: { hold?: boolean } = {}): Promise<number> {
     let moved = 0
     for (const keyedLog of await this.#context.registry.keyedLogs()) {
       for (let partition = 0; partition < this.#context.partitions; partition++) {
-        moved += await this.#step(keyedLog, partition)
+        moved += await this.#step(keyedLog, partition, hold)
       }
     }
     return moved + (await moveServingAliases(this.#context))
   }
 
+  /** Flushes what was applied, of every partition owned. */
+  async settle(): Promise<void> {
+    for (const { partition } of this.#owned.values()) await partition.settle()
+  }
+
   /** A partition that another worker has taken over is let go, and claimed again in the next round. */
-  async #step(keyedLog: KeyedLog, number: number): Promise<number> {
+  async #step(keyedLog: KeyedLog, number: number, hold: boolean): Promise<number> {
     const name = `${keyedLog.name}/${number}`
     try {
       const { partition } = await this.#ownedAs(name, keyedLog, number)
-      return (await partition.runOnce()) + (await partition.backfillOnce())
+      return (await partition.runOnce(hold)) + (await partition.backfillOnce())
     } catch (error) {
       this.#owned.delete(name)
       if (isTidemarkError(error) && error.code === 'TM_STREAM_FENCED') return 1

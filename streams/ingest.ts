@@ -24,15 +24,22 @@ const decoder = new TextDecoder()
 /** Source partitions → keyed logs: decode, validate, dead-letter, repartition into blocks. */
 export class IngestRole {
   readonly #context: StreamContext
+  #isBehind = false
 
   constructor(context: StreamContext) {
     this.#context = context
+  }
+
+  /** Whether the last fetch left records of some source unread. */
+  get isBehind(): boolean {
+    return this.#isBehind
   }
 
   /** One fetch of every source. Returns how many events were taken in (accepted or refused). */
   async runOnce(): Promise<number> {
     const keyedLogs = await this.#context.registry.keyedLogs()
     let moved = 0
+    this.#isBehind = false
     for (const source of await this.#context.registry.sources()) {
       moved += await this.#ingest(
         source,
@@ -56,15 +63,13 @@ export class IngestRole {
     const checkpoint = held ?? { incarnation: topic.incarnation, nextOffset: 0, lastSent: {} }
     const records = await log.read(topic.name, 0, checkpoint.nextOffset, FETCH_BYTES)
     if (records.length === 0) return 0
+    const nextOffset = records[records.length - 1].offset + 1
+    if ((await log.endOffset(topic.name, 0)) > nextOffset) this.#isBehind = true
     const lastSent = { ...checkpoint.lastSent }
     const { events, appends, letters } = this.#convert(source, keyedLogs, `${topic.incarnation}/0`, records, lastSent)
     const all = [...deadLetterAppends(source.name, letters), ...appends]
     if (all.length > 0) await log.appendAll(all)
-    await metadata.writeProgress('ingest', source.name, {
-      ...checkpoint,
-      nextOffset: records[records.length - 1].offset + 1,
-      lastSent,
-    })
+    await metadata.writeProgress('ingest', source.name, { ...checkpoint, nextOffset, lastSent })
     return events
   }
 

@@ -47,9 +47,14 @@ export class KeyedPartition {
     return owned
   }
 
-  /** One fetch and flush of the live set. Returns how many events were applied. */
-  async runOnce(): Promise<number> {
-    return (await this.#live?.runOnce()) ?? 0
+  /** One fetch of the live set, flushed unless `hold` (see `PartitionWorker.runOnce`). Returns how many events were applied. */
+  async runOnce(hold: boolean = false): Promise<number> {
+    return (await this.#live?.runOnce({ hold })) ?? 0
+  }
+
+  /** Flushes what was applied. */
+  async settle(): Promise<void> {
+    await this.#live?.settle()
   }
 
   /** One step of one backfill, and its hand-over if that brought it to where the live set stands. Returns how much moved; 0: nothing is left to do. */
@@ -59,7 +64,7 @@ export class KeyedPartition {
     const target = await this.#target()
     let moved = 0
     for (let fetch = 0; fetch < BACKFILL_FETCHES && next.worker.nextOffset < target; fetch++) {
-      moved += 1 + (await next.worker.runOnce(target))
+      moved += 1 + (await next.worker.runOnce({ until: target }))
     }
     if (next.worker.nextOffset < target) return moved
     // A version joins in buckets whose two markers are equal: idle ones may lie behind.

@@ -15,6 +15,8 @@ import { keyedTopic } from './stream-context.ts'
 import type { StreamContext } from './stream-context.ts'
 
 const FETCH_BYTES = 2 << 20
+/** A flush is put off while more is known to come, up to this many events: an entity is then written once for many of its events. */
+const UNFLUSHED_EVENTS_MAX = 50_000
 /** Decoded states kept in memory per partition. */
 const CACHE_LIMITS = { entities: 100_000, tiles: 4_000_000 }
 /** After this many flushes the markers of buckets without events are advanced too: what a restart reads again stays short. */
@@ -55,6 +57,7 @@ export class PartitionWorker {
   #filter: OriginFilter
   #nextOffset: number
   #flushes = 0
+  #unflushed = 0
 
   private constructor(context: StreamContext, scope: WorkerScope, markers: ReadonlyMap<number, Marker>) {
     this.#context = context
@@ -79,7 +82,7 @@ export class PartitionWorker {
     return new PartitionWorker(context, scope, new Map(numbers.map((number, i) => [number, markers[i]])))
   }
 
-  /** Events below this offset are in the states. */
+  /** Events below this offset were applied; in the store's states once `settle` is through. */
   get nextOffset(): number {
     return this.#nextOffset
   }
@@ -88,37 +91,45 @@ export class PartitionWorker {
     return new Map([...this.#buckets.values()].map(({ number, marker }) => [number, marker]))
   }
 
-  /** One fetch and flush, of offsets below `until`. Returns how many events were applied. TM_STREAM_FENCED: another worker owns the partition. */
-  async runOnce(until: number = Infinity): Promise<number> {
+  /**
+   * One fetch, of offsets below `until`, flushed; with `hold` (more is known to come) only now and then, and where the log ends. Returns how many events
+   * were applied. TM_STREAM_FENCED: another worker owns the partition.
+   */
+  async runOnce({ until = Infinity, hold = false }: { until?: number; hold?: boolean } = {}): Promise<number> {
     const archived = (await this.#scope.archive?.read(this.#nextOffset, until)) ?? null
     if (archived !== null) {
       if (archived.batch !== null) await this.#apply(archived.batch)
       if (archived.origins !== null) this.#filter = OriginFilter.decode(archived.origins)
-      await this.#flush(archived.nextOffset, false)
+      this.#nextOffset = archived.nextOffset
+      await this.#flush(false)
       return archived.batch?.length ?? 0
     }
     const { keyedLog, partition } = this.#scope
     const topic = keyedTopic(keyedLog.name)
     const fetched = await this.#context.log.read(topic, partition, this.#nextOffset, FETCH_BYTES)
     const records = fetched.filter(({ offset }) => offset < until)
-    if (records.length === 0) {
-      await this.settle()
-      return 0
-    }
     let applied = 0
-    for (const record of records) {
-      const batch = readKeyedRecord(record, keyedLog.source.fields, this.#filter, `${topic}/${partition}`)
-      if (batch === null) continue
-      await this.#apply(batch)
-      applied += batch.length
+    try {
+      for (const record of records) {
+        const batch = readKeyedRecord(record, keyedLog.source.fields, this.#filter, `${topic}/${partition}`)
+        if (batch !== null) await this.#apply(batch)
+        applied += batch?.length ?? 0
+        this.#nextOffset = record.offset + 1
+      }
+    } catch (error) {
+      // What came before the record that cannot be applied counts.
+      await this.#flush(true)
+      throw error
     }
-    await this.#flush(records[records.length - 1].offset + 1, false)
+    this.#unflushed += applied
+    if (records.length === 0) await this.settle()
+    else if (!hold || this.#unflushed >= UNFLUSHED_EVENTS_MAX) await this.#flush(false)
     return applied
   }
 
-  /** Advances the markers of all buckets to `nextOffset`. */
+  /** Flushes what was applied and advances the markers of all buckets to `nextOffset`. */
   async settle(): Promise<void> {
-    await this.#flush(this.#nextOffset, true)
+    await this.#flush(true)
   }
 
   async #apply(batch: EventBatch): Promise<void> {
@@ -162,7 +173,8 @@ export class PartitionWorker {
   }
 
   /** Flushes the buckets with events; all that lie behind if `settle`, or if that has not been done for long. */
-  async #flush(nextOffset: number, settle: boolean): Promise<void> {
+  async #flush(settle: boolean): Promise<void> {
+    const nextOffset = this.#nextOffset
     const all = settle || ++this.#flushes % IDLE_FLUSHES_MAX === 0
     const buckets = [...this.#buckets.values()].filter(
       ({ touched, marker }) => touched.size > 0 || (all && marker.nextOffset < nextOffset),
@@ -178,7 +190,7 @@ export class PartitionWorker {
         bucket.touched.clear()
       }
     }
-    this.#nextOffset = nextOffset
+    this.#unflushed = 0
     this.#cache.trim()
   }
 

@@ -1,0 +1,25 @@
+import { ApplyRole } from './apply-role.ts'
+import { IngestRole } from './ingest.ts'
+import type { StreamContext } from './stream-context.ts'
+
+/** Source topics → keyed logs → online states, in one loop. While ingest lies behind, states are flushed only now and then: fewer, larger writes. */
+export class StreamRole {
+  readonly #ingest: IngestRole
+  readonly #apply: ApplyRole
+
+  constructor(context: StreamContext) {
+    this.#ingest = new IngestRole(context)
+    this.#apply = new ApplyRole(context)
+  }
+
+  /** One fetch of every source, then of every keyed partition. Returns how much moved; 0: everything that was appended is in the store. */
+  async runOnce(): Promise<number> {
+    const ingested = await this.#ingest.runOnce()
+    return ingested + (await this.#apply.runOnce({ hold: this.#ingest.isBehind }))
+  }
+
+  /** Flushes what was applied: a successor then has nothing to repeat. */
+  async settle(): Promise<void> {
+    await this.#apply.settle()
+  }
+}
