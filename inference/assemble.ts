@@ -1,7 +1,7 @@
 import type { CompiledService } from '../features/kernel/compiled-view.ts'
 import type { Value } from '../features/plan/field-type.ts'
 import type { Registry } from '../registry/registry.ts'
-import type { EntityRead, EntityReadResult, OnlineStore } from '../stores/online/online-store.ts'
+import type { OnlineStore } from '../stores/online/online-store.ts'
 import { readLive } from './live-check.ts'
 import { parseRow } from './parse-rows.ts'
 import type { Row } from './parse-rows.ts'
@@ -10,6 +10,7 @@ import { ServedVector } from './served-vector.ts'
 import { openServiceLayout, vectorNames } from './service-layout.ts'
 import type { ServiceLayout, ViewPart } from './service-layout.ts'
 import { keyBytes, keyText, ViewEntry } from './view-entry.ts'
+import type { HeldState } from './view-entry.ts'
 
 export interface FeatureReaderOptions {
   readonly registry: Registry
@@ -17,7 +18,7 @@ export interface FeatureReaderOptions {
   readonly buckets: number
   readonly partitions: number
   readonly now: () => number
-  /** Memory for states and values of entities that were read; 0: none. */
+  /** Memory for states and values of entities that were read, default 256 MiB; 0: none. */
   readonly cacheBytesMax?: number
 }
 
@@ -29,7 +30,7 @@ export interface ReaderCounts {
   readonly evaluations: number
 }
 
-const CACHE_BYTES_MAX = 64 << 20
+const CACHE_BYTES_MAX = 256 << 20
 
 /** Reads a service's vectors from the online store: one read for all rows and views, one evaluation time per row. */
 export class FeatureReader {
@@ -76,18 +77,24 @@ export class FeatureReader {
       parseRow(service.plan.request, requests[i] ?? NO_FIELDS, i, 'TM_REQUEST_FIELD'),
     )
     const entries: ViewEntry[] = []
-    const reads: EntityRead[] = []
+    const held: HeldState[] = []
     for (const row of keys) {
       for (const part of layout.views) {
         const entry = this.#entry(part, row)
         entries.push(entry)
-        reads.push(entry.read)
+        held.push(entry.held)
       }
     }
     const { online, registry } = this.#options
+    const reads = held.map(({ read }) => read)
     const results = await readLive(online, registry.viewSets, layout.views, reads)
     const now = Math.floor(this.#options.now())
-    return keys.map((row, i) => this.#vector(layout, row, request[i], entries, results, i * layout.views.length, now))
+    const count = layout.views.length
+    return keys.map((row, i) => {
+      const own = entries.slice(i * count, (i + 1) * count)
+      const found = own.map((entry, v) => entry.take(held[i * count + v], results[i * count + v]))
+      return this.#vector(layout, row, request[i], own, found, now)
+    })
   }
 
   #vector(
@@ -95,26 +102,22 @@ export class FeatureReader {
     keys: readonly Value[],
     request: readonly Value[],
     entries: readonly ViewEntry[],
-    results: readonly EntityReadResult[],
-    first: number,
+    held: readonly HeldState[],
     now: number,
   ): ServedVector {
-    const count = layout.views.length
+    const count = entries.length
     let evaluatedAt = now
     let keyHash = 0
-    for (let at = first; at < first + count; at++) {
-      evaluatedAt = Math.max(evaluatedAt, entries[at].take(results[at]) + 1)
-      keyHash = Math.imul(keyHash ^ entries[at].keyHash, HASH_PRIME)
+    for (let v = 0; v < count; v++) {
+      evaluatedAt = Math.max(evaluatedAt, held[v].newestTau + 1)
+      keyHash = Math.imul(keyHash ^ entries[v].keyHash, HASH_PRIME)
     }
-    const views = []
-    const stamps = []
-    for (let at = first; at < first + count; at++) {
-      const entry = entries[at]
+    const views = entries.map((entry, v) => {
       const before = entry.bytes
-      views.push(entry.valuesAt(evaluatedAt, this.#onEvaluate))
+      const values = entry.valuesAt(held[v], evaluatedAt, this.#onEvaluate)
       if (entry.bytes > before) this.#cache.grew(entry.bytes - before)
-      stamps.push(entry.stampOf(results[at].marker))
-    }
+      return values
+    })
     this.#reads += count
     return new ServedVector({
       layout,
@@ -122,7 +125,7 @@ export class FeatureReader {
       keyHash: (keyHash ^ (keyHash >>> 15)) >>> 0,
       request,
       views,
-      stamps,
+      held,
       evaluatedAt,
     })
   }

@@ -3,7 +3,7 @@ import { deriveRow } from '../features/kernel/derive.ts'
 import type { Value } from '../features/plan/field-type.ts'
 import { valueToJson } from '../features/values/json-values.ts'
 import type { ServiceLayout } from './service-layout.ts'
-import type { Stamp, ViewValues } from './view-entry.ts'
+import type { HeldState, Stamp, ViewValues } from './view-entry.ts'
 
 export interface ServedVectorParts {
   readonly layout: ServiceLayout
@@ -13,7 +13,7 @@ export interface ServedVectorParts {
   readonly keyHash: number
   readonly request: readonly Value[]
   readonly views: readonly ViewValues[]
-  readonly stamps: readonly { readonly stamp: Stamp; readonly json: string }[]
+  readonly held: readonly HeldState[]
   readonly evaluatedAt: number
 }
 
@@ -44,12 +44,12 @@ export class ServedVector {
   }
 
   get stamps(): Stamp[] {
-    return this.parts.stamps.map(({ stamp }) => stamp)
+    return this.parts.held.map(({ stamp }) => stamp)
   }
 
   /** The row as it stands in an answer: exact numbers. */
   toJson(): string {
-    const { layout, views, request, evaluatedAt, stamps } = this.parts
+    const { layout, views, request, evaluatedAt, held } = this.parts
     let values = ''
     let statuses = ''
     for (const { view, run } of layout.runs) {
@@ -66,7 +66,7 @@ export class ServedVector {
       statuses += `,"${this.#derived.statuses[i]}"`
     })
     let stampList = ''
-    for (const { json } of stamps) stampList += stampList === '' ? json : `,${json}`
+    for (const { stampJson } of held) stampList += stampList === '' ? stampJson : `,${stampJson}`
     return `{"values":[${values}],"statuses":[${statuses}],"evaluatedAt":${evaluatedAt},"stamps":[${stampList}]}`
   }
 }

@@ -1,6 +1,7 @@
 import { createResultColumn } from '../features/aggregation/result-column.ts'
 import type { ResultColumn } from '../features/aggregation/result-column.ts'
 import type { CompiledService, CompiledView } from '../features/kernel/compiled-view.ts'
+import type { StateParts } from '../features/kernel/state-parts.ts'
 import { StateTable } from '../features/kernel/state-table.ts'
 import { ViewKernel } from '../features/kernel/view-kernel.ts'
 import type { FieldPlan } from '../features/plan/field-type.ts'
@@ -14,10 +15,10 @@ export interface ViewPart {
   /** Where its entity's columns are among the service's keys. */
   readonly keyAt: readonly number[]
   readonly kernel: ViewKernel
-  /** Holds one decoded state at a time, in `slot`: that of `decoded.entry`. */
+  /** Holds one decoded state at a time, in `slot`: `decoded.state`. */
   readonly table: StateTable
   readonly slot: number
-  readonly decoded: { entry: object | null }
+  readonly decoded: { state: StateParts | null }
   readonly out: readonly ResultColumn[]
   /** The features that the service takes, in runs that stand next to each other in its vector. */
   readonly runs: readonly (readonly number[])[]
@@ -61,7 +62,7 @@ export async function openServiceLayout(registry: Registry, service: CompiledSer
       kernel,
       table,
       slot: table.open(),
-      decoded: { entry: null },
+      decoded: { state: null },
       out: view.plan.features.map((feature) => createResultColumn(feature.type, 1)),
       runs: runsOf[number],
       cachePrefix: `${service.version}/${number}/`,

@@ -29,25 +29,37 @@ export interface ViewValues {
   readonly span: SteadySpan
 }
 
-const ENTRY_BYTES = 400
+const ENTRY_BYTES = 500
 const VALUE_BYTES = 40
 
+/** What the store held for an entity when it was read, and the values that gave. */
+interface Held {
+  /** Null before the first read, and where nothing was ever flushed for the bucket. */
+  readonly marker: Marker | null
+  readonly state: StateParts | null
+  readonly newestTau: number
+  /** Shared by all that hold the same state bytes. */
+  readonly memo: { values: ViewValues | null }
+  readonly read: EntityRead
+  readonly stamp: Stamp
+  readonly stampJson: string
+}
+
+export type { Held as HeldState }
+
 /**
- * One entity of one view as last read: its stored state, and the values that gave. They are used again while the store holds the same state bytes and
- * the evaluation time lies in their span, which gives the same bits by definition of the span.
+ * One entity of one view. Its values are used again while the store holds the same state (by its marker's revision, else by its bytes) and the evaluation
+ * time lies in their span, which gives the same bits by definition of the span.
  */
 export class ViewEntry {
-  readonly read: EntityRead
   readonly partition: number
   readonly bucket: number
   /** Kafka's murmur2 of the key; 0 for a null key. */
   readonly keyHash: number
   readonly #part: ViewPart
-  #state: StateParts | null = null
-  #newestTau = -Infinity
-  #values: ViewValues | null = null
-  #stamp: Stamp | null = null
-  #stampJson = ''
+  readonly #keys: EntityRead['keys']
+  /** As last read. A reader keeps what it held when it asked: another request may have changed it by the time the answer is there. */
+  held: Held
   bytes = ENTRY_BYTES
 
   /** `key` null: a null key, which has no state. */
@@ -56,39 +68,34 @@ export class ViewEntry {
     this.keyHash = key === null ? 0 : murmur2(key)
     this.bucket = key === null ? 0 : bucketOf(key, buckets)
     this.partition = partitionOf(this.bucket, partitions)
-    this.read = {
-      keyedLog: part.keyedLog,
-      bucket: this.bucket,
-      keys: key === null ? [] : [{ view: part.view.version, key }],
-    }
+    this.#keys = key === null ? [] : [{ view: part.view.version, key }]
+    this.held = this.#hold(null, null, -Infinity, { values: null })
     this.bytes += 2 * (key?.length ?? 0)
   }
 
-  /** Takes what the store holds now. Returns the newest τ of the state, −Infinity without one. TM_STATE_DAMAGED. */
-  take({ states }: EntityReadResult): number {
+  /** What the store held, given what it answered to the read of `before`. TM_STATE_DAMAGED. */
+  take(before: Held, { marker, states, unchanged }: EntityReadResult): Held {
+    if (unchanged === true) return before
     const state = states.length === 0 ? null : states[0]
-    if (sameState(this.#state, state)) return this.#newestTau
-    const { decoded, table, slot } = this.#part
-    if (decoded.entry === this) decoded.entry = null
-    const kept = state === null ? null : copyState(state)
-    this.#state = kept
-    this.#values = null
-    this.#newestTau = -Infinity
-    if (kept !== null) {
-      this.#decode(kept)
-      this.#newestTau = table.newestTau(slot)
+    if (sameState(before.state, state)) {
+      this.held = this.#hold(marker, before.state, before.newestTau, before.memo)
+      return this.held
     }
-    return this.#newestTau
+    const kept = state === null ? null : copyState(state)
+    const { table, slot } = this.#part
+    if (kept !== null) this.#decode(kept)
+    this.held = this.#hold(marker, kept, kept === null ? -Infinity : table.newestTau(slot), { values: null })
+    return this.held
   }
 
-  /** Values at t > newest τ, of the state taken last. `onEvaluate` is called where they were not there already. */
-  valuesAt(t: number, onEvaluate: () => void): ViewValues {
-    const held = this.#values
-    if (held !== null && t >= held.span.from && t < held.span.until) return held
+  /** Values at t > newest τ of what was held. `onEvaluate` is called where they were not there already. */
+  valuesAt({ state, newestTau, memo }: Held, t: number, onEvaluate: () => void): ViewValues {
+    const known = memo.values
+    if (known !== null && t >= known.span.from && t < known.span.until) return known
     onEvaluate()
-    const { table, slot, out, runs, kernel } = this.#part
-    if (this.#state !== null && this.#part.decoded.entry !== this) this.#decode(this.#state)
-    table.evaluate(this.#state === null ? -1 : slot, t, out, 0)
+    const { table, slot, out, runs, kernel, decoded } = this.#part
+    if (state !== null && decoded.state !== state) this.#decode(state)
+    table.evaluate(state === null ? -1 : slot, t, out, 0)
     const values = runs.map((run) => run.map((feature) => resultValue(out[feature], 0)))
     const statuses = runs.map((run) => run.map((feature) => STATUS_NAMES[out[feature].statuses[0]]))
     const made: ViewValues = {
@@ -96,48 +103,45 @@ export class ViewEntry {
       statuses,
       valuesJson: values.map((run) => run.map(valueToJson).join(',')),
       statusesJson: statuses.map((run) => run.map((status) => `"${status}"`).join(',')),
-      span: steadySpan(kernel, this.#newestTau, t),
+      span: steadySpan(kernel, newestTau, t),
     }
-    this.#values = made
-    this.bytes = this.#size(made)
+    memo.values = made
+    this.bytes = this.#size(state, made)
     return made
   }
 
-  stampOf(marker: Marker | null): { stamp: Stamp; json: string } {
-    const incarnation = marker?.incarnation ?? ''
-    const nextOffset = marker?.nextOffset ?? 0
-    if (
-      this.#stamp === null ||
-      this.#stamp.incarnation !== incarnation ||
-      Number(this.#stamp.nextOffset) !== nextOffset
-    ) {
-      const { plan, version } = this.#part.view
-      this.#stamp = { view: plan.name, version, incarnation, partition: this.partition, nextOffset: String(nextOffset) }
-      this.#stampJson = JSON.stringify(this.#stamp)
+  #hold(marker: Marker | null, state: StateParts | null, newestTau: number, memo: Held['memo']): Held {
+    const { plan, version } = this.#part.view
+    const stamp = {
+      view: plan.name,
+      version,
+      incarnation: marker?.incarnation ?? '',
+      partition: this.partition,
+      nextOffset: String(marker?.nextOffset ?? 0),
     }
-    return { stamp: this.#stamp, json: this.#stampJson }
+    const read = { keyedLog: this.#part.keyedLog, bucket: this.bucket, keys: this.#keys, known: marker }
+    return { marker, state, newestTau, memo, read, stamp, stampJson: JSON.stringify(stamp) }
   }
 
   /** Makes the part's table hold the state. */
   #decode(state: StateParts): void {
     const { decoded, table, slot, view } = this.#part
-    decoded.entry = null
+    decoded.state = null
     try {
       table.decode(slot, state)
     } catch (cause) {
-      this.#state = null
       throw failInference(
         'TM_STATE_DAMAGED',
         `the stored state of an entity of view ${view.plan.name} (version ${view.version.slice(0, 12)}) cannot be decoded: rebuild the online store from the archive`,
         { details: { view: view.plan.name, version: view.version, bucket: this.bucket }, cause },
       )
     }
-    decoded.entry = this
+    decoded.state = state
   }
 
-  #size({ valuesJson, statusesJson, values }: ViewValues): number {
-    const key = this.read.keys.length === 0 ? 0 : this.read.keys[0].key.length
-    let bytes = ENTRY_BYTES + 2 * key + (this.#state?.open.length ?? 0) + (this.#state?.sealed?.length ?? 0)
+  #size(state: StateParts | null, { valuesJson, statusesJson, values }: ViewValues): number {
+    const key = this.#keys.length === 0 ? 0 : this.#keys[0].key.length
+    let bytes = ENTRY_BYTES + 2 * key + (state?.open.length ?? 0) + (state?.sealed?.length ?? 0)
     for (let run = 0; run < values.length; run++)
       bytes += valuesJson[run].length + statusesJson[run].length + VALUE_BYTES * values[run].length
     return bytes

@@ -22,6 +22,8 @@ export interface Marker {
   readonly origins: Uint8Array
   /** The store's own time of the last flush, epoch ms. */
   readonly flushTime: number
+  /** Grows with every change under this marker: while incarnation, epoch and revision are the same, so is every state that it covers. */
+  readonly revision: number
 }
 
 export interface BucketId {
@@ -67,6 +69,8 @@ export interface ViewMove extends BucketId {
 
 export interface EntityRead extends BucketId {
   readonly keys: readonly StateKey[]
+  /** The marker that an earlier read of these keys gave: while it is unchanged, the states are left out. */
+  readonly known?: Marker | null
 }
 
 export interface EntityReadResult {
@@ -74,6 +78,13 @@ export interface EntityReadResult {
   readonly marker: Marker | null
   /** In the order of the request's keys; null where there is no open part. Valid until the next await: copy what is kept. */
   readonly states: readonly (StateParts | null)[]
+  /** The states are those of the `known` marker; `states` is empty. */
+  readonly unchanged?: boolean
+}
+
+/** Whether what two markers of one bucket cover is the same. */
+export function isSameRevision(a: Marker, b: Marker): boolean {
+  return a.revision === b.revision && a.epoch === b.epoch && a.incarnation === b.incarnation
 }
 
 export interface OnlineStore {

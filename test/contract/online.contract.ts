@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { TestContext } from 'node:test'
 import { ENTITY_KEY_BYTES_MAX } from '../../stores/online/online-store.ts'
-import type { BucketFlush, OnlineStore } from '../../stores/online/online-store.ts'
+import type { BucketFlush, OnlineStore, Marker } from '../../stores/online/online-store.ts'
 import { hasErrorCode } from '../support/folders.ts'
 
 export interface OnlineFixture {
@@ -62,7 +62,7 @@ export function onlineContract(name: string, fixture: (context: TestContext) => 
     const [made, last] = await store.claim(LOG, [3, 255], OWNER)
     assert.deepEqual(
       { ...made, origins: [...made.origins] },
-      { ...OWNER, epoch: 1, nextOffset: 0, origins: [], flushTime: 0 },
+      { ...OWNER, epoch: 1, nextOffset: 0, origins: [], flushTime: 0, revision: 1 },
     )
     assert.equal(last.epoch, 1)
     assert.equal((await store.claim(LOG, [3], OWNER))[0].epoch, 2)
@@ -102,9 +102,31 @@ export function onlineContract(name: string, fixture: (context: TestContext) => 
         nextOffset: 5,
         origins: [9, 8],
         flushTime: 7000,
+        revision: 2,
       })
     },
   )
+
+  check('states that a known marker covers are left out until anything under it changes', async (store, { open }) => {
+    await store.claim(LOG, [3], OWNER)
+    await store.flush([flushOf({ writes: [put(bytes(1), bytes(7))] })])
+    const reader = await open()
+    const keys = [{ view: VIEW, key: bytes(1) }]
+    const ask = async (known?: Marker | null) => {
+      const [{ marker, states, unchanged = false }] = await reader.read([{ keyedLog: LOG, bucket: 3, keys, known }])
+      return { marker, open: states.map((state) => (state === null ? null : [...state.open])), unchanged }
+    }
+    const first = await ask(null)
+    assert.deepEqual([first.open, first.unchanged], [[[7]], false])
+    const again = await ask(first.marker)
+    assert.deepEqual([again.marker, again.open, again.unchanged], [first.marker, [], true])
+    // The same offset within the same millisecond: only the revision tells.
+    await store.flush([flushOf({ expectedOffset: 5, nextOffset: 5, writes: [put(bytes(1), bytes(8))] })])
+    const changed = await ask(first.marker)
+    assert.deepEqual([changed.open, changed.unchanged], [[[8]], false])
+    await store.claim(LOG, [3], OWNER)
+    assert.equal((await ask(changed.marker)).unchanged, false)
+  })
 
   check('null deletes; an empty flush moves the marker alone', async (store) => {
     await store.claim(LOG, [3], OWNER)

@@ -14,11 +14,12 @@ import type {
   OnlineStore,
   ViewMove,
 } from '../online-store.ts'
+import { isSameRevision } from '../online-store.ts'
 
 /*
  * Keys (u16 big-endian bucket, so that a bucket is a key range):
  *
- *   'm' keyed log 0x00 u16 bucket                → marker: varint epoch, string incarnation, string views, varint nextOffset, blob origins, f64 flush time
+ *   'm' keyed log 0x00 u16 bucket                → marker: varint epoch, string incarnation, string views, varint nextOffset, blob origins, f64 flush time, varint revision
  *   'b' keyed log 0x00 u16 bucket 32-byte view version     → that version's own marker, while it is outside the live set
  *   'o' keyed log 0x00 u16 bucket 32-byte view version key → open part of an entity's state
  *   's' keyed log 0x00 u16 bucket 32-byte view version key → sealed part, where it is apart
@@ -40,9 +41,17 @@ export async function openLmdbOnline(options: LmdbOnlineOptions): Promise<Online
   return new LmdbOnlineStore(openEnvironment(options.path), options.now)
 }
 
+/** A live marker as last read. */
+interface HeldMarker {
+  readonly key: Buffer
+  bytes: Uint8Array | null
+  marker: Marker | null
+}
+
 class LmdbOnlineStore implements OnlineStore {
   readonly #db: BinaryDatabase
   readonly #now: () => number
+  readonly #liveMarkers = new Map<string, Map<number, HeldMarker>>()
   #closed = false
 
   constructor(db: BinaryDatabase, now: () => number) {
@@ -68,10 +77,9 @@ class LmdbOnlineStore implements OnlineStore {
         }
         const marker: Marker =
           held === null
-            ? { epoch: 1, ...owner, nextOffset: 0, origins: new Uint8Array(0), flushTime: 0 }
+            ? { epoch: 1, ...owner, nextOffset: 0, origins: new Uint8Array(0), flushTime: 0, revision: 0 }
             : { ...held, epoch: held.epoch + 1 }
-        this.#putMarker(id, marker)
-        return marker
+        return this.#putMarker(id, marker)
       }),
     )
     await this.#db.flushed
@@ -110,10 +118,12 @@ class LmdbOnlineStore implements OnlineStore {
 
   readSync(reads: readonly EntityRead[]): EntityReadResult[] {
     this.#db.resetReadTxn()
-    return reads.map((read) => ({
-      marker: this.#marker(read),
-      states: read.keys.map(({ view, key }) => this.#state(read, view, key)),
-    }))
+    return reads.map((read) => {
+      const marker = this.#liveMarker(read)
+      if (marker !== null && read.known != null && isSameRevision(marker, read.known))
+        return { marker, states: [], unchanged: true }
+      return { marker, states: read.keys.map(({ view, key }) => this.#state(read, view, key)) }
+    })
   }
 
   async markers(keyedLog: string, buckets: readonly number[], backfill?: string): Promise<(Marker | null)[]> {
@@ -213,19 +223,28 @@ class LmdbOnlineStore implements OnlineStore {
 
   #marker(id: MarkerId): Marker | null {
     const bytes = this.#db.getBinary(markerKey(id))
-    if (bytes === undefined) return null
-    const reader = new ByteReader(bytes)
-    return {
-      epoch: reader.varint(),
-      incarnation: reader.string(),
-      views: reader.string(),
-      nextOffset: reader.varint(),
-      origins: reader.blob().slice(),
-      flushTime: reader.f64(),
-    }
+    return bytes === undefined ? null : decodeMarker(bytes)
   }
 
-  #putMarker(id: MarkerId, marker: Marker): void {
+  /** The same object while the stored bytes are the same. */
+  #liveMarker({ keyedLog, bucket }: BucketId): Marker | null {
+    let ofLog = this.#liveMarkers.get(keyedLog)
+    if (ofLog === undefined) this.#liveMarkers.set(keyedLog, (ofLog = new Map()))
+    let held = ofLog.get(bucket)
+    if (held === undefined)
+      ofLog.set(bucket, (held = { key: markerKey({ keyedLog, bucket }), bytes: null, marker: null }))
+    const bytes = this.#db.getBinaryFast(held.key)
+    if (bytes === undefined) return null
+    if (held.bytes === null || !startsWith(bytes, bytes.length, held.bytes)) {
+      held.bytes = Uint8Array.prototype.slice.call(bytes, 0, bytes.length)
+      held.marker = decodeMarker(held.bytes)
+    }
+    return held.marker
+  }
+
+  /** Returns the marker as stored, with the next revision. */
+  #putMarker(id: MarkerId, marker: Marker): Marker {
+    const revision = marker.revision + 1
     const writer = new ByteWriter()
     writer.varint(marker.epoch)
     writer.string(marker.incarnation)
@@ -233,7 +252,29 @@ class LmdbOnlineStore implements OnlineStore {
     writer.varint(marker.nextOffset)
     writer.blob(marker.origins)
     writer.f64(marker.flushTime)
+    writer.varint(revision)
     this.#db.putSync(markerKey(id), Buffer.from(writer.finish()))
+    return { ...marker, revision }
+  }
+}
+
+/** `shared` is LMDB's reusable buffer: only its first `length` bytes belong to the value. */
+function startsWith(shared: Uint8Array, length: number, bytes: Uint8Array): boolean {
+  if (length !== bytes.length) return false
+  for (let i = 0; i < length; i++) if (shared[i] !== bytes[i]) return false
+  return true
+}
+
+function decodeMarker(bytes: Uint8Array): Marker {
+  const reader = new ByteReader(bytes)
+  return {
+    epoch: reader.varint(),
+    incarnation: reader.string(),
+    views: reader.string(),
+    nextOffset: reader.varint(),
+    origins: reader.blob().slice(),
+    flushTime: reader.f64(),
+    revision: reader.varint(),
   }
 }
 
