@@ -9,10 +9,6 @@ import { openSqliteMetadata } from '../../stores/metadata/sqlite/open.ts'
 import { openLmdbOnline } from '../../stores/online/lmdb/open.ts'
 import { Registry } from '../../registry/registry.ts'
 import { bucketOf } from '../../features/values/entity-key.ts'
-import { columnValue } from '../../features/values/column.ts'
-import { openTables } from '../../stores/tables/open-tables.ts'
-import { sqlText } from '../../stores/tables/tables.ts'
-import { field } from '../support/view-plans.ts'
 import { Random, runSeed } from '../support/random.ts'
 import { PAYMENTS, temporaryProject } from '../support/project.ts'
 
@@ -228,69 +224,4 @@ async function flipStoredBit(project: string, card: string): Promise<void> {
   assert.deepEqual(await online.flush([{ ...flush, writes: [{ view, key, state }] }]), ['applied'])
   await online.close()
   await metadata.close()
-}
-
-test(
-  'kill -9 at random moments during ingest, flush and archive loses and repeats nothing',
-  { timeout: 180_000 },
-  async (context) => {
-    const random = new Random(runSeed('kill -9'))
-    const rounds = Number(process.env.TIDEMARK_KILL_ROUNDS ?? 3)
-    const project = temporaryProject(context, { 'features/card.ts': PAYMENTS })
-    await json(project, 'apply')
-    let produced = 0
-    for (let round = 0; round < rounds; round++) {
-      const server = await startServer(context, project)
-      produced += (
-        await json<{ accepted: number }>(
-          project,
-          'produce',
-          'payments',
-          writeEvents(project, `${round}.jsonl`, random, 20_000, Date.now()),
-        )
-      ).accepted
-      await new Promise((resolve) => setTimeout(resolve, random.below(400)))
-      await server.kill('SIGKILL')
-    }
-    const server = await startServer(context, project)
-    await json(project, 'wait', '--timeout', '60s')
-    const entities = Array.from({ length: 20 }, (_, i) => ({ card_id: `c-${i}` }))
-    const { body } = await post(server.url, { entities, request: entities.map(() => ({ amount: 1 })) })
-    assert.equal(body.rows.length, 20)
-    await new Promise((resolve) => setTimeout(resolve, 4500))
-    const verified = await json<{ rows: number; mismatches: unknown[] }>(project, 'verify')
-    assert.deepEqual(verified.mismatches, [])
-    assert.equal(verified.rows, 20)
-    await server.kill('SIGTERM')
-    const archived = await json<{ rows: number; columns: { name: string; mean?: number }[] }>(
-      project,
-      'export',
-      'fraud',
-      '--spine',
-      spineNow(project),
-      '--out',
-      join(project, 'all.csv'),
-    )
-    assert.equal(archived.rows, 20)
-    assert.equal(await archivedEvents(project), produced, 'every accepted event is archived exactly once')
-    assert.equal(produced, rounds * 20_000)
-  },
-)
-
-function spineNow(project: string): string {
-  const path = join(project, 'spine.csv')
-  const lines = Array.from({ length: 20 }, (_, i) => `c-${i},${Date.now() - 1000},1`)
-  writeFileSync(path, `card_id,timestamp,amount\n${lines.join('\n')}\n`)
-  return path
-}
-
-async function archivedEvents(project: string): Promise<number> {
-  const tables = await openTables({ temporaryFolder: join(project, 'duckdb') })
-  let rows = 0
-  const fields = [field('n', { kind: 'int64' })]
-  const files = sqlText(join(project, '.tidemark/objects/archive/**/*.parquet'))
-  for await (const { columns } of tables.queryColumns(`SELECT count(*) FROM read_parquet(${files})`, fields))
-    rows = Number(columnValue(columns[0], 0))
-  await tables.close()
-  return rows
 }
