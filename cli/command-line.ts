@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { Command, CommanderError } from 'commander'
 import { isTidemarkError } from '../features/errors/tidemark-error.ts'
+import { Stopped } from './stopped.ts'
 
 type Register = (program: Command) => void
 
@@ -66,6 +67,10 @@ function commandsFor(args: readonly string[]): (() => Promise<Register>)[] {
 
 function report(error: unknown, json: boolean): number {
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2
+  if (error instanceof Stopped) {
+    process.stderr.write(`Stopped: ${error.message}\n`)
+    return 130
+  }
   if (!isTidemarkError(error)) {
     process.stderr.write(`${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`)
     return 1

@@ -19,6 +19,8 @@ export interface ImportOptions {
   /** A timestamp column, 'event-time', or null: the source's own arrival column, else its event time. */
   readonly arrival: string | null
   readonly onProgress?: (rows: number) => void
+  /** Aborted: no further rows are taken in; those that were stay. */
+  readonly signal?: AbortSignal
 }
 
 /** History from files straight into the keyed logs, file order kept. A file that was imported before changes nothing: its origin is its hash. */
@@ -33,10 +35,10 @@ export async function importFiles(
   const keyedLogs = (await context.registry.keyedLogs()).filter((log) => log.source.name === source.name)
   const arrivalColumn = arrivalOf(source, options.arrival)
   const total: Accepted = { accepted: 0, refused: 0, codes: {} }
+  for (const file of files) await context.tables.describe(file)
   for (const file of files) {
-    await context.tables.describe(file)
     const origin = `import/${await hashFile(file)}/${arrivalColumn}`
-    await importFile(context, { source, keyedLogs, arrivalColumn, origin, file }, total, options.onProgress)
+    await importFile(context, { source, keyedLogs, arrivalColumn, origin, file }, total, options)
   }
   return total
 }
@@ -94,7 +96,7 @@ async function importFile(
   context: StreamContext,
   job: ImportJob,
   total: Accepted,
-  onProgress?: (rows: number) => void,
+  { onProgress, signal }: ImportOptions,
 ): Promise<void> {
   const { source, keyedLogs, origin } = job
   const lastSent: LastSent = {}
@@ -106,6 +108,7 @@ async function importFile(
     source.fields.map((field) => ({ ...field, nullable: true })),
     { emptyStrings: new Set(keys.map(({ name }) => name)) },
   )) {
+    if (signal?.aborted === true) break
     const refused = refusals(job, columns, rows, Math.floor(context.log.now()))
     for (let row = 0; row < rows; row++) {
       const code = held.letters.get(firstRow + row)
@@ -148,7 +151,7 @@ async function importFile(
     firstRow += rows
     if (firstRow > held.rows)
       await context.metadata.writeProgress('import', origin, { rows: firstRow } satisfies ImportProgress)
-    onProgress?.(firstRow)
+    onProgress?.(total.accepted + total.refused)
   }
 }
 

@@ -11,9 +11,11 @@ export interface Accepted {
 
 export interface ProduceOptions {
   readonly onProgress?: (events: number) => void
+  /** Aborted: no further lines are read; those that were are appended. */
+  readonly signal?: AbortSignal
 }
 
-const LINES_PER_RECORD = 500
+const LINES_PER_RECORD = 2000
 /** A line of a slow input waits this long for company. */
 const LINGER_MS = 20
 const encoder = new TextEncoder()
@@ -23,7 +25,7 @@ export async function produce(
   context: StreamContext,
   sourceName: string,
   lines: AsyncIterable<string> | Iterable<string>,
-  { onProgress }: ProduceOptions = {},
+  { onProgress, signal }: ProduceOptions = {},
 ): Promise<Accepted> {
   const source = await context.registry.source(sourceName)
   await createTopics(context)
@@ -38,6 +40,7 @@ export async function produce(
     for (const { code } of refused) result.codes[code] = (result.codes[code] ?? 0) + 1
     await context.log.append(sourceTopic(source.name), 0, [encoder.encode(batch.join('\n'))])
     onProgress?.(result.accepted + result.refused)
+    if (signal?.aborted === true) break
   }
   return result
 }

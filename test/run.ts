@@ -7,6 +7,8 @@ import { spec } from 'node:test/reporters'
 const files = globSync('test/**/*.test.ts')
   .sort()
   .map((file) => resolve(file))
+// Children and their children start faster when compiled code is kept between runs.
+process.env.NODE_COMPILE_CACHE ??= resolve('node_modules/.cache/node')
 const counts = { passed: 0, failed: 0, skipped: 0 }
 
 const events = run({

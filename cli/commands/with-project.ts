@@ -1,6 +1,10 @@
 import type { Command } from 'commander'
 import { openProject } from '../open-project.ts'
 import type { Project } from '../open-project.ts'
+import { Stopped } from '../stopped.ts'
+import { stopSignal } from '../stop-signal.ts'
+import { createProgress } from '../terminal/progress.ts'
+import type { Progress } from '../terminal/progress.ts'
 
 export interface GlobalOptions {
   readonly project: string
@@ -19,6 +23,39 @@ export async function withProject<T>(
   } finally {
     await project.close()
   }
+}
+
+/** What a command that may take a while works with. */
+export interface Work {
+  readonly project: Project
+  readonly json: boolean
+  /** Aborted by Ctrl-C. */
+  readonly signal: AbortSignal
+  /** A progress line on a terminal, cleared when the work ends or the next one begins. */
+  readonly progress: (label: string, unit: string) => Progress
+}
+
+/** As `withProject`, for commands that may take a while: Ctrl-C aborts `signal`, and progress shows on a terminal. */
+export async function withWork(command: Command, run: (work: Work) => Promise<void>): Promise<void> {
+  const signal = stopSignal()
+  let line: Progress | null = null
+  await withProject(command, async (project, json) => {
+    const progress = (label: string, unit: string): Progress => {
+      line?.end()
+      line = createProgress(label, unit, json)
+      return line
+    }
+    try {
+      await run({ project, json, signal, progress })
+    } finally {
+      line?.end()
+    }
+  })
+}
+
+/** Throws `Stopped` with the message if Ctrl-C was pressed. */
+export function checkStopped(signal: AbortSignal, message: () => string): void {
+  if (signal.aborted) throw new Stopped(message())
 }
 
 /** One JSON document with --json, else the lines. */

@@ -5,6 +5,7 @@ import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { setTimeout as pause } from 'node:timers/promises'
+import { livePresences } from '../../cli/presence.ts'
 import { openLmdbLog } from '../../stores/log/lmdb/open.ts'
 import { CliProcess, tidemark, tidemarkJson } from '../support/cli-process.ts'
 import { PAYMENTS, temporaryProject } from '../support/project.ts'
@@ -12,15 +13,9 @@ import { PAYMENTS, temporaryProject } from '../support/project.ts'
 const READY = /serving features on (http:\S+)/
 const TIMEOUT = { timeout: 90_000 }
 
-interface Status {
-  readonly running: boolean
-  readonly processes: { name: string; roles: { role: string; state: string; pid: number; restarts: number }[] }[]
-}
-
 async function rolePids(project: string): Promise<Record<string, number>> {
-  const { processes } = await tidemarkJson<Status>(project, 'status')
-  const start = processes.find(({ name }) => name === 'start')
-  return Object.fromEntries((start?.roles ?? []).map(({ role, pid }) => [role, pid]))
+  const start = (await livePresences(join(project, '.tidemark'))).find(({ name }) => name === 'start')
+  return Object.fromEntries((start?.roles ?? []).map(({ role, pid }) => [role, pid ?? 0]))
 }
 
 function isAlive(pid: number): boolean {
@@ -42,14 +37,13 @@ function writeEvent(project: string, amount: number): string {
   return path
 }
 
-async function spend(project: string): Promise<unknown> {
-  const answer = await tidemarkJson<{ features: string[]; rows: { values: unknown[] }[] }>(
-    project,
-    'get',
-    'fraud',
-    'card_id=c-1',
-    'amount=1',
-  )
+async function spend(url: string): Promise<unknown> {
+  const response = await fetch(`${url}/v1/features/fraud`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ entities: [{ card_id: 'c-1' }], request: [{ amount: 1 }] }),
+  })
+  const answer = (await response.json()) as { features: string[]; rows: { values: unknown[] }[] }
   return answer.rows[0].values[answer.features.indexOf('card_spend__spend_24h')]
 }
 
@@ -75,7 +69,7 @@ test(
     await tidemarkJson(project, 'produce', 'payments', writeEvent(project, 10.5))
     const waited = await tidemarkJson<{ events: number }>(project, 'wait', '--timeout', '30s')
     assert.ok(waited.events <= 1)
-    assert.equal(await spend(project), 10.5)
+    assert.equal(await spend(url), 10.5)
 
     process.kill(before.serve, 'SIGKILL')
     await start.line(/serve +runs again/)
@@ -85,7 +79,7 @@ test(
     start.child.kill('SIGTERM')
     assert.equal(await start.exited, 0)
     assert.deepEqual(pids.filter(isAlive), [])
-    assert.equal((await tidemarkJson<Status>(project, 'status')).running, false)
+    assert.deepEqual(await rolePids(project), {})
   },
 )
 
@@ -100,9 +94,9 @@ test('a killed start leaves no process behind, and its successor goes on where i
   start.child.kill('SIGKILL')
   await untilGone(pids)
   const next = new CliProcess(context, project, 'start', '--port', '0')
-  await next.line(READY)
+  const [, url] = await next.line(READY)
   await tidemarkJson(project, 'wait', '--timeout', '30s')
-  assert.equal(await spend(project), 4)
+  assert.equal(await spend(url), 4)
 })
 
 test('a stream role beside start stands by and takes over when start ends', TIMEOUT, async (context) => {
@@ -118,7 +112,7 @@ test('a stream role beside start stands by and takes over when start ends', TIME
   // Nobody archives now: the command does that part itself and leaves the rest to the role.
   await tidemarkJson(project, 'produce', 'payments', writeEvent(project, 3))
   await tidemarkJson(project, 'wait', '--timeout', '30s')
-  assert.equal(await spend(project), 3)
+  assert.equal((await tidemarkJson<{ caughtUp: boolean }>(project, 'status')).caughtUp, true)
   standby.child.kill('SIGTERM')
   assert.equal(await standby.exited, 0)
 })
@@ -139,7 +133,7 @@ test('a role that cannot go on stays down, is named once, and makes the server u
   assert.match(await ready.text(), /stream is stopped: TM_STREAM_GAP/)
   await pause(1500)
   assert.equal(start.output.match(/TM_STREAM_GAP/g)?.length, 1, start.output)
-  assert.equal(await spend(project), 1)
+  assert.equal(await spend(url), 1)
   start.child.kill('SIGTERM')
   await start.exited
 })
