@@ -1,40 +1,40 @@
 import type { Command } from 'commander'
+import type { StatusName } from '../../features/aggregation/result-column.ts'
 import type { FieldPlan } from '../../features/plan/field-type.ts'
 import { valueToJson } from '../../features/values/json-values.ts'
 import { FeatureReader } from '../../inference/assemble.ts'
+import type { ServedVector } from '../../inference/served-vector.ts'
 import { answer } from '../../serving/feature-route.ts'
 import { failCli } from '../errors.ts'
+import { paint } from '../terminal/style.ts'
+import { formatTable } from '../terminal/table.ts'
+import { parseTyped } from './parse-typed.ts'
 import { print, withProject } from './with-project.ts'
+
+const EXAMPLES = `
+Names every entity key of the service and its request fields. Times are ISO-8601 or epoch milliseconds; whole numbers keep all their digits.
+
+Examples:
+  tidemark get fraud card_id=c-1 amount=12.5
+  tidemark get fraud card_id=c-1 amount=12.5 --json      the answer of POST /v1/features/fraud
+`
 
 export function registerGet(program: Command): void {
   program
-    .command('get <service> <keys...>')
-    .description('one vector: key=value for entity keys and request fields')
+    .command('get <service> <key=value...>')
+    .description('one vector with its statuses and stamps')
+    .addHelpText('after', EXAMPLES)
     .action(async (name: string, pairs: string[], _options: unknown, command: Command) => {
       await withProject(command, async (project, json) => {
         const service = await project.registry.service(name)
+        const { keys } = await project.reader.layout(service)
         const given = parsePairs(pairs)
+        checkNames(name, [...given.keys()], [...keys, ...service.plan.request])
+        const entity = parseTyped(keys, given)
         const request = parseTyped(service.plan.request, given)
-        const keys = new Map<string, FieldPlan>()
-        for (const { viewVersion } of service.plan.features)
-          for (const column of (await project.registry.view(viewVersion)).plan.entity.columns)
-            keys.set(column.name, column)
-        const entity = parseTyped([...keys.values()], given)
-        const unknown = [...given.keys()].find(
-          (key) => !keys.has(key) && !service.plan.request.some((field) => field.name === key),
-        )
-        if (unknown !== undefined)
-          throw failCli(
-            'TM_USAGE',
-            `${unknown} is neither a key nor a request field of ${name}: expected ${[...keys.keys(), ...service.plan.request.map((field) => field.name)].join(', ')}`,
-          )
         const vectors = await project.reader.read(service, [entity], [request])
-        const [{ values, statuses, evaluatedAt }] = vectors
-        const lines = FeatureReader.names(service).map(
-          (feature, i) => `${feature.padEnd(40)} ${valueToJson(values[i]).padEnd(24)} ${statuses[i]}`,
-        )
         if (json) process.stdout.write(`${answer(service, vectors, project.isClockSimulated ? 'simulated' : 'real')}\n`)
-        else print(false, null, [...lines, `evaluated at ${new Date(evaluatedAt).toISOString()}`])
+        else print(false, null, describe(FeatureReader.names(service), vectors[0], project.isClockSimulated))
       })
     })
 }
@@ -49,15 +49,36 @@ function parsePairs(pairs: readonly string[]): Map<string, string> {
   )
 }
 
-/** Command-line text as the JSON value its field's type asks for. */
-function parseTyped(fields: readonly FieldPlan[], given: ReadonlyMap<string, string>): Record<string, unknown> {
-  const row: Record<string, unknown> = {}
-  for (const { name, type } of fields) {
-    const text = given.get(name)
-    if (text === undefined) continue
-    if (type.kind === 'string' || type.kind === 'enum' || type.kind === 'bytes') row[name] = text
-    else if (type.kind === 'bool') row[name] = text === 'true' ? true : text === 'false' ? false : text
-    else row[name] = text.trim() === '' || Number.isNaN(Number(text)) ? text : Number(text)
-  }
-  return row
+function checkNames(service: string, given: readonly string[], fields: readonly FieldPlan[]): void {
+  const names = fields.map(({ name }) => name)
+  const unknown = given.find((name) => !names.includes(name))
+  if (unknown !== undefined)
+    throw failCli(
+      'TM_USAGE',
+      `${unknown} is neither a key nor a request field of ${service}: expected ${names.join(', ')}`,
+    )
+}
+
+const QUIET: ReadonlySet<StatusName> = new Set(['PRESENT'])
+
+function describe(names: readonly string[], vector: ServedVector, isClockSimulated: boolean): string[] {
+  const { values, statuses, evaluatedAt, stamps } = vector
+  const rows = names.map((name, i) => [
+    name,
+    valueToJson(values[i]),
+    paint(QUIET.has(statuses[i]) ? 'dim' : 'yellow', statuses[i]),
+  ])
+  const stampRows = stamps.map(({ view, version, partition, nextOffset }) => [
+    view,
+    version.slice(0, 12),
+    String(partition),
+    nextOffset,
+  ])
+  return [
+    ...formatTable(['value of', '', 'status'], rows),
+    '',
+    ...formatTable(['computed from view', 'version', 'partition', 'up to offset'], stampRows),
+    '',
+    `Evaluated at ${new Date(evaluatedAt).toISOString()}${isClockSimulated ? ' (simulated clock)' : ''}.`,
+  ]
 }

@@ -90,6 +90,7 @@ function sayWhatNext(url: string): void {
   const lines = [
     `curl -s ${url}/v1/features/delay_risk -H 'content-type: application/json' -d '{"entities":[{"origin":"ORD","destination":"DEN"}],"request":[{"distance":888,"hour":9}]}'`,
     `${command} get delay_risk origin=ORD destination=DEN distance=888 hour=9`,
+    `${command} get airport_hour origin=ORD hour=17`,
     `${command} status`,
     `${command} verify`,
     `${command} catalog`,

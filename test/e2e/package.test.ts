@@ -14,7 +14,8 @@ function installPacked(project: string): string {
     cwd: ROOT,
     encoding: 'utf8',
   })
-  const [{ filename }] = JSON.parse(packed) as { filename: string }[]
+  const [{ filename, size }] = JSON.parse(packed) as { filename: string; size: number }[]
+  assert.ok(size < 1_000_000, `the package has ${size} bytes: does it hold data of an example?`)
   const modules = join(project, 'node_modules')
   const installed = join(modules, 'tidemark')
   mkdirSync(installed, { recursive: true })

@@ -80,3 +80,9 @@ export const delayRisk = featureService('delay_risk', {
   owner,
   description: 'What is known of a flight before it departs.',
 })
+
+export const airportHour = featureService('airport_hour', {
+  features: [originHourDelays.all()],
+  owner,
+  description: 'How late an airport usually runs at an hour of the day: keyed by origin and hour.',
+})
