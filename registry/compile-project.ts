@@ -1,12 +1,13 @@
 import type { ServiceDefinition } from '../features/authoring/feature-service.ts'
 import type { ViewPlan } from '../features/plan/view-plan.ts'
 import { bundleFunctions } from './bundle.ts'
-import { loadBundle } from './compartment.ts'
+import { checkServiceFunctions, checkViewFunctions } from './check-functions.ts'
 import { compileService } from './compile-service.ts'
 import { compileEntity, compileSource } from './compile-source.ts'
 import type { Refuse } from './compile-source.ts'
 import { compileView, versionOf } from './compile-view.ts'
 import { failRegistry } from './errors.ts'
+import type { CatalogField } from './lineage.ts'
 import { lineWith, loadProject } from './load-project.ts'
 import type { Located } from './load-project.ts'
 
@@ -22,6 +23,10 @@ export interface CatalogEntry {
   readonly freshness: string | null
   /** What it reads: `kind:name`. */
   readonly reads: readonly string[]
+  /** What reads it: `kind:name`. */
+  readonly readBy: readonly string[]
+  /** Features of a view, the vector of a service, with their lineage; empty for sources and entities. */
+  readonly fields: readonly CatalogField[]
 }
 
 /** A compiled definition, not yet registered. */
@@ -31,7 +36,7 @@ export interface Candidate {
   readonly version: string
   readonly plan: unknown
   readonly code: string
-  readonly catalog: Omit<CatalogEntry, 'kind' | 'name' | 'version'>
+  readonly catalog: Omit<CatalogEntry, 'kind' | 'name' | 'version' | 'readBy' | 'fields'>
 }
 
 const NO_DESCRIPTION = { owner: null, tags: {}, description: null, freshness: null }
@@ -87,7 +92,7 @@ async function viewCandidate(
   const refuse = refuser(located)
   const plan = compileView(located.definition, refuse)
   const code = plan.functionCount === 0 ? '' : await bundleFunctions(located.file, located.exportName)
-  checkFunctions(code, plan.functionCount, plan.name, refuse)
+  checkViewFunctions(plan, code, refuse)
   const { owner = null, tags = {}, description = null, freshness = null } = located.definition.options
   const reads = [`source:${plan.source.name}`, `entity:${plan.entity.name}`]
   return {
@@ -98,16 +103,6 @@ async function viewCandidate(
     version: versionOf(plan, code),
     catalog: { owner, tags, description, freshness, reads },
   }
-}
-
-function checkFunctions(code: string, count: number, name: string, refuse: Refuse): void {
-  if (count === 0) return
-  const loaded = loadBundle(code, name).length
-  if (loaded !== count)
-    refuse(
-      name,
-      `${name} has ${count} functions, its bundle ${loaded}: export the definition under one name and do not build features in place`,
-    )
 }
 
 async function serviceCandidate(
@@ -125,7 +120,7 @@ async function serviceCandidate(
     refuse,
   )
   const code = plan.functionCount === 0 ? '' : await bundleFunctions(located.file, located.exportName)
-  checkFunctions(code, plan.functionCount, plan.name, refuse)
+  checkServiceFunctions(plan, code, refuse)
   const { owner, tags, description } = definition
   const reads = [...new Set(plan.features.map(({ view }) => `view:${view}`))]
   return {

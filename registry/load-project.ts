@@ -126,7 +126,11 @@ export function lineWith(file: string, text: string, definition: string = text):
   const lines = readFileSync(file, 'utf8').split('\n')
   const find = (name: string, from: number): number => {
     const escaped = escapePattern(name)
-    for (const pattern of [new RegExp(`(^|[^\\w])${escaped}['"]?\\s*:`), new RegExp(`['"\`]${escaped}['"\`]`)]) {
+    for (const pattern of [
+      new RegExp(`(^|[^\\w])${escaped}['"]?\\s*:`),
+      new RegExp(`['"\`]${escaped}['"\`]`),
+      new RegExp(`\\b${escaped}\\b`),
+    ]) {
       const at = lines.findIndex((line, i) => i >= from && pattern.test(line))
       if (at >= 0) return at
     }

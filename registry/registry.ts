@@ -4,30 +4,19 @@ import type { EntityPlan, SourcePlan } from '../features/plan/source-plan.ts'
 import type { ServicePlan, ViewPlan } from '../features/plan/view-plan.ts'
 import type { MetadataStore } from '../stores/metadata/metadata-store.ts'
 import { loadBundle } from './compartment.ts'
-import { compileProject, dependants } from './compile-project.ts'
+import { compileProject } from './compile-project.ts'
 import type { Candidate, CatalogEntry, DefinitionKind } from './compile-project.ts'
 import { failRegistry } from './errors.ts'
+import { planReport } from './plan-report.ts'
+import type { CountEvents, PlanReport } from './plan-report.ts'
 import { groupByKeyedLog } from './keyed-logs.ts'
 import type { KeyedLog } from './keyed-logs.ts'
+import { withLineage } from './lineage.ts'
 import { moveServingAlias, readServiceAliases } from './serving-aliases.ts'
 import type { ServiceAlias } from './serving-aliases.ts'
 import { ViewSets } from './view-sets.ts'
 
-export interface PlanChange {
-  readonly kind: DefinitionKind
-  readonly name: string
-  /** Version before, null if new; version after, null if removed. */
-  readonly from: string | null
-  readonly to: string | null
-  /** Whether stored history must be replayed before the change can serve. */
-  readonly backfill: boolean
-  /** Names of the services that read it. */
-  readonly dependants: readonly string[]
-}
-
-export interface PlanReport {
-  readonly changes: readonly PlanChange[]
-}
+export type { PlanReport } from './plan-report.ts'
 
 export interface GitState {
   readonly commit: string | null
@@ -47,15 +36,15 @@ export class Registry {
     this.viewSets = new ViewSets(metadata)
   }
 
-  /** What `apply` would change; writes nothing. */
-  async plan(projectDir: string): Promise<PlanReport> {
-    return { changes: await this.#changes(await compileProject(projectDir)) }
+  /** What `apply` would change, part by part, and what it costs where `countEvents` knows; writes nothing. */
+  async plan(projectDir: string, countEvents: CountEvents | null = null): Promise<PlanReport> {
+    return this.#report(await compileProject(projectDir), countEvents)
   }
 
   /** Registers new versions, in one transaction. Old versions stay as they are, and services serve theirs until the new one's views are live. */
   async apply(projectDir: string, now: number, git: GitState = { commit: null, dirty: false }): Promise<PlanReport> {
     const candidates = await compileProject(projectDir)
-    const changes = await this.#changes(candidates)
+    const report = await this.#report(candidates, null)
     await this.#metadata.db.transaction().execute(async (db) => {
       for (const { kind, name, version, plan, code, catalog } of candidates) {
         const row = {
@@ -85,14 +74,14 @@ export class Registry {
           .onConflict((c) => c.columns(['kind', 'name']).doUpdateSet({ data }))
           .execute()
       }
-      for (const { kind, name, to } of changes) {
+      for (const { kind, name, to } of report.changes) {
         if (to !== null) continue
         await db.deleteFrom('aliases').where('kind', '=', kind).where('name', '=', name).execute()
         await db.deleteFrom('catalog').where('kind', '=', kind).where('name', '=', name).execute()
         if (kind === 'service') await db.deleteFrom('serving_aliases').where('name', '=', name).execute()
       }
     })
-    return { changes }
+    return report
   }
 
   async sources(): Promise<SourcePlan[]> {
@@ -201,39 +190,33 @@ export class Registry {
       .orderBy('catalog.kind')
       .orderBy('catalog.name')
       .execute()
-    return rows.map(({ kind, name, version, data }) => ({
+    const entries = rows.map(({ kind, name, version, data }) => ({
       kind: kind as DefinitionKind,
       name,
       version,
       ...(JSON.parse(data) as Candidate['catalog']),
     }))
+    return withLineage(entries, (version) => this.view(version), await this.#registeredServices())
   }
 
-  async #changes(candidates: readonly Candidate[]): Promise<PlanChange[]> {
-    const changes: PlanChange[] = []
-    for (const kind of ['source', 'entity', 'view', 'service'] as const) {
-      const aliases = await this.#aliases(kind)
-      const wanted = new Map(
-        candidates.filter((candidate) => candidate.kind === kind).map(({ name, version }) => [name, version]),
-      )
-      for (const [name, to] of wanted) {
-        const from = aliases.get(name) ?? null
-        if (from !== to)
-          changes.push({
-            kind,
-            name,
-            from,
-            to,
-            backfill: kind === 'view' && from !== null,
-            dependants: dependants(candidates, kind, name),
-          })
-      }
-      for (const [name, from] of aliases) {
-        if (!wanted.has(name))
-          changes.push({ kind, name, from, to: null, backfill: false, dependants: dependants(candidates, kind, name) })
-      }
-    }
-    return changes
+  /** The services as last applied, whether they serve already or not. */
+  async #registeredServices(): Promise<CompiledService[]> {
+    const services: CompiledService[] = []
+    for (const version of (await this.#aliases('service')).values()) services.push(await this.service(version))
+    return services
+  }
+
+  async #report(candidates: readonly Candidate[], countEvents: CountEvents | null): Promise<PlanReport> {
+    return planReport({
+      candidates,
+      registered: (kind) => this.#aliases(kind),
+      compiled: async (kind, version) => {
+        const row = await this.#version(kind, version)
+        return row === null ? null : { plan: JSON.parse(row.plan) as unknown, code: row.code }
+      },
+      catalog: () => this.catalog(),
+      countEvents,
+    })
   }
 
   async #current<P>(kind: DefinitionKind): Promise<P[]> {

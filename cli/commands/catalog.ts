@@ -8,10 +8,16 @@ export function registerCatalog(program: Command): void {
     .action(async (_options: unknown, command: Command) => {
       await withProject(command, async (project, json) => {
         const entries = await project.registry.catalog()
-        const lines = entries.map(
-          ({ kind, name, version, owner, reads }) =>
-            `${kind.padEnd(8)} ${name.padEnd(24)} ${version.slice(0, 12)}  ${owner ?? '-'}  ${reads.join(' ')}`,
-        )
+        const lines = entries.flatMap(({ kind, name, version, owner, tags, reads, fields }) => {
+          const labels = Object.entries(tags).map(([tag, text]) => `${tag}=${text}`)
+          return [
+            `${kind.padEnd(8)} ${name.padEnd(24)} ${version.slice(0, 12)}  ${owner ?? '-'}  ${[...labels, ...reads].join(' ')}`,
+            ...fields.map(
+              ({ name: field, type, from }) =>
+                `           ${field}: ${type}${from.length === 0 || from[0] === field ? '' : ` ← ${from.join(', ')}`}`,
+            ),
+          ]
+        })
         print(json, entries, lines)
       })
     })

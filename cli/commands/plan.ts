@@ -1,4 +1,5 @@
 import type { Command } from 'commander'
+import { countArchived } from './count-archived.ts'
 import { describePlan } from './describe-plan.ts'
 import { print, withProject } from './with-project.ts'
 
@@ -9,7 +10,7 @@ export function registerPlan(program: Command): void {
     .option('--check', 'exit 3 if a service would change')
     .action(async (options: { check?: boolean }, command: Command) => {
       await withProject(command, async (project, json) => {
-        const report = await project.registry.plan(project.directory)
+        const report = await project.registry.plan(project.directory, (log) => countArchived(project, log))
         print(json, report, describePlan(report, 'would'))
         if (options.check === true && report.changes.some(({ kind, from }) => kind === 'service' && from !== null))
           process.exitCode = 3

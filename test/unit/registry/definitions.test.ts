@@ -5,7 +5,7 @@ import type { ViewPlan } from '../../../features/plan/view-plan.ts'
 import { compileProject } from '../../../registry/compile-project.ts'
 import { temporaryProject } from '../../support/project.ts'
 
-const HEAD = `import { count, countWhere, entity, featureService, featureView, last, max, mean, stream, sum, t } from 'tidemark'
+const HEAD = `import { count, countWhere, entity, featureService, featureView, last, lastN, max, mean, stream, sum, t } from 'tidemark'
 export const card = entity('card', { card_id: t.string() })
 export const payments = stream('payments', {
   schema: { card_id: t.string(), merchant: t.string().nullable(), amount: t.float64(), paid_at: t.timestamp() },
@@ -118,6 +118,30 @@ const REFUSED: readonly [what: string, text: string, code: string, says: RegExp]
     `const memory = { seen: 0 }\n${view("a: countWhere(() => (memory.seen += 1) > 3).over('1h')")}`,
     'TM_FUNCTION_IMPURE',
     /memory = …/,
+  ],
+  [
+    'a column that the event lacks',
+    view("a: sum((e) => e.amuont).over('1h')"),
+    'TM_DEFINITION_INVALID',
+    /spend\.ts:7: the function of a of view spend reads amuont, but an event of source payments has only card_id/,
+  ],
+  [
+    'a destructured column that the event lacks',
+    view("a: count().over('1h')", ', where: ({ amount, merchnt }) => amount > 0 && merchnt === null'),
+    'TM_DEFINITION_INVALID',
+    /the function of where of view spend reads merchnt/,
+  ],
+  [
+    'a field that the vector lacks',
+    `${view("a: count().over('1h')")}export const s = featureService('s', { features: [spend.all()], derive: { b: (f) => f.spend__b } })`,
+    'TM_DEFINITION_INVALID',
+    /the function of b of service s reads spend__b, but the vector has only spend__a/,
+  ],
+  [
+    'a function that changes its argument',
+    `${view("a: lastN('amount', 3).over('1h')")}export const s = featureService('s', { features: [spend.all()], derive: { b: (f) => f.spend__a.sort()[0] } })`,
+    'TM_DEFINITION_INVALID',
+    /the function of b of service s changes its argument/,
   ],
   [
     'a Node module',
