@@ -41,7 +41,7 @@ const stubPlugin: Plugin = {
 
 /** Bundles the functions of one exported definition into a script that defines `tidemarkBundle = { functions }`. Same meaning, same bytes: white space, types, comments and descriptive fields are gone. */
 export async function bundleFunctions(file: string, exportName: string): Promise<string> {
-  const code = withoutUnreached(withoutDescriptions(await bundleScript(file, exportName)))
+  const code = withFrozenConstants(withoutUnreached(withoutDescriptions(await bundleScript(file, exportName))))
   checkPurity(code, file, exportName)
   return code
 }
@@ -142,4 +142,14 @@ function withoutUnreached(code: string): string {
   }
   const cuts = body.filter((statement) => !kept.has(statement)).map(({ start, end }) => ({ start, end, text: '' }))
   return applyCuts(code, cuts)
+}
+
+/** Has the compartment freeze everything that stands outside of the functions, once it is made. */
+function withFrozenConstants(code: string): string {
+  const body = topLevel(parseBundle(code))
+  const end = body.findLast(({ type }) => type === 'ReturnStatement')
+  // Names with __ are the bundler's own.
+  const names = body.flatMap(declaredNames).filter((name) => !name.startsWith('__'))
+  if (end === undefined || names.length === 0) return code
+  return applyCuts(code, [{ start: end.start, end: end.start, text: `tidemarkFreeze([${names.join(',')}]);` }])
 }

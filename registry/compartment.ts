@@ -88,6 +88,20 @@ const PRELUDE = `((functions) => {
     if (type.prototype) Object.freeze(type.prototype)
   }
   Object.freeze(Object.getPrototypeOf(function () {}))
+  const refuse = () => { throw new TypeError('a constant outside of a function cannot be changed') }
+  const frozen = new Set()
+  const freeze = (value) => {
+    if ((typeof value !== 'object' && typeof value !== 'function') || value === null || frozen.has(value)) return
+    frozen.add(value)
+    if (value instanceof Map || value instanceof Set) {
+      for (const item of [...value].flat()) freeze(item)
+      for (const method of ['set', 'add', 'delete', 'clear']) if (method in value) Object.defineProperty(value, method, { value: refuse })
+    }
+    for (const { value: part } of Object.values(Object.getOwnPropertyDescriptors(value))) freeze(part)
+    // Elements of typed arrays cannot be frozen; a pattern with flag g or y cannot be used when it is.
+    if (!ArrayBuffer.isView(value) && !(value instanceof RegExp && (value.global || value.sticky))) Object.freeze(value)
+  }
+  Object.defineProperty(globalThis, 'tidemarkFreeze', { value: (values) => values.forEach(freeze) })
 })`
 
 /** What a bundle assigns to `exports`. */
@@ -100,14 +114,46 @@ export interface BundleExports {
  * security boundary: it keeps honest code deterministic.
  */
 export function loadBundle(code: string, name: string): BundleExports['functions'] {
-  const holder: { exports: Partial<BundleExports> } = { exports: {} }
+  return openCompartment(code, name).holder.exports.functions ?? []
+}
+
+function openCompartment(code: string, name: string) {
+  const holder: { exports: Partial<BundleExports>; inputs?: unknown; outcomes?: unknown } = { exports: {} }
   const context = createContext(Object.assign(Object.create(null), { module: holder }), {
     codeGeneration: { strings: false, wasm: false },
   })
   const prelude: unknown = new Script(PRELUDE, { filename: 'tidemark-compartment.js' }).runInContext(context)
   ;(prelude as (functions: unknown) => void)(Object.entries(PURE_FUNCTIONS))
-  new Script(`${code}\nmodule.exports = tidemarkBundle`, { filename: `${name}.js` }).runInContext(context, {
+  // Definition files are modules, and so strict: a change of something frozen throws.
+  new Script(`'use strict';\n${code}\nmodule.exports = tidemarkBundle`, { filename: `${name}.js` }).runInContext(context, {
     timeout: 5_000,
   })
-  return holder.exports.functions ?? []
+  return { holder, context }
+}
+
+const PROBE = `module.outcomes = module.exports.functions.map((fn) => module.inputs.map((input) => {
+  try {
+    const value = fn(input)
+    return typeof value + ' ' + (typeof value === 'object' && value !== null ? JSON.stringify(Array.from(value)) : String(Object.is(value, -0) ? 0 : value))
+  } catch (error) {
+    return 'throws'
+  }
+}))`
+
+/** What each function gives for each input, as texts to compare; null where they do not all return within `timeoutMs`. A compartment of its own. */
+export function probeBundle(
+  code: string,
+  name: string,
+  inputs: readonly object[],
+  timeoutMs: number,
+): readonly (readonly string[])[] | null {
+  const { holder, context } = openCompartment(code, name)
+  holder.inputs = inputs
+  try {
+    new Script(PROBE, { filename: 'tidemark-probe.js' }).runInContext(context, { timeout: timeoutMs })
+    return holder.outcomes as string[][]
+  } catch (error) {
+    if ((error as { code?: unknown }).code === 'ERR_SCRIPT_EXECUTION_TIMEOUT') return null
+    throw error
+  }
 }

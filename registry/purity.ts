@@ -1,17 +1,18 @@
 import { FORBIDDEN_GLOBALS, LOCALE_METHODS, PURE_MATH } from './compartment.ts'
 import { failRegistry } from './errors.ts'
-import { boundNames, declaredNames, isFunction, parseBundle, topLevel, walk } from './syntax.ts'
+import { lastingChange, outerNames } from './purity-state.ts'
+import { parseBundle, topLevel, walk } from './syntax.ts'
 import type { AnyNode } from './syntax.ts'
 
 type RefuseUse = (what: string, instead: string) => never
 
 /**
  * Refuses bundled functions that would not give the same bits at every time and place, with a sentence at plan time; the compartment lacks what
- * is refused here anyway. Not seen: a collection outside the functions that a method call changes (`seen.add(…)`).
+ * is refused here anyway. What hides from reading (a closure's variable, another name for a collection) is frozen there, or found by `probeBundle`.
  */
 export function checkPurity(code: string, file: string, exportName: string): void {
   const bundle = parseBundle(code)
-  const outer = new Set(topLevel(bundle).flatMap(declaredNames))
+  const outer = outerNames(topLevel(bundle))
   const refuse: RefuseUse = (what, instead) => {
     throw failRegistry(
       'TM_FUNCTION_IMPURE',
@@ -23,7 +24,9 @@ export function checkPurity(code: string, file: string, exportName: string): voi
     if (node.type === 'AwaitExpression' || node.type === 'ImportExpression')
       refuse(node.type === 'AwaitExpression' ? 'await' : 'import()', 'compute from the event alone')
     checkCall(node, refuse)
-    checkState(node, parents, outer, refuse)
+    const change = lastingChange(node, parents, outer)
+    if (change !== null)
+      refuse(`${change}, which stands outside of it and lives on between events`, 'compute from the event alone')
     if (node.type === 'Identifier' && !outer.has(String(node.name)) && isReference(node, parents))
       checkGlobal(node, parents, refuse)
   })
@@ -68,37 +71,4 @@ function checkCall(node: AnyNode, refuse: RefuseUse): void {
   if (callee.type !== 'MemberExpression' || callee.computed === true) return
   const method = String((callee.property as AnyNode).name)
   if (LOCALE_METHODS.includes(method)) refuse(`${method}()`, 'compare strings with <, > and ===')
-}
-
-/** A function that changes what stands outside it would depend on the events it saw before. */
-function checkState(node: AnyNode, parents: readonly AnyNode[], outer: ReadonlySet<string>, refuse: RefuseUse): void {
-  const [, ...functions] = parents.filter(isFunction)
-  if (functions.length === 0) return
-  for (const name of changedNames(node)) {
-    if (outer.has(name) && !functions.some((fn) => localNames(fn).has(name)))
-      refuse(`${name} = …, which stands outside of it and lives on between events`, 'compute from the event alone')
-  }
-}
-
-function changedNames(node: AnyNode): string[] {
-  const target =
-    node.type === 'AssignmentExpression'
-      ? node.left
-      : node.type === 'UpdateExpression'
-        ? node.argument
-        : node.type === 'ForOfStatement' || node.type === 'ForInStatement'
-          ? node.left
-          : undefined
-  if (target === undefined) return []
-  let root = target as AnyNode
-  while (root.type === 'MemberExpression') root = root.object as AnyNode
-  return boundNames(root)
-}
-
-function localNames(fn: AnyNode): Set<string> {
-  const names = new Set((fn.params as AnyNode[]).flatMap(boundNames))
-  walk(fn.body as AnyNode, (node) => {
-    for (const name of declaredNames(node)) names.add(name)
-  })
-  return names
 }
