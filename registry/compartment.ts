@@ -125,9 +125,12 @@ function openCompartment(code: string, name: string) {
   const prelude: unknown = new Script(PRELUDE, { filename: 'tidemark-compartment.js' }).runInContext(context)
   ;(prelude as (functions: unknown) => void)(Object.entries(PURE_FUNCTIONS))
   // Definition files are modules, and so strict: a change of something frozen throws.
-  new Script(`'use strict';\n${code}\nmodule.exports = tidemarkBundle`, { filename: `${name}.js` }).runInContext(context, {
-    timeout: 5_000,
-  })
+  new Script(`'use strict';\n${code}\nmodule.exports = tidemarkBundle`, { filename: `${name}.js` }).runInContext(
+    context,
+    {
+      timeout: 5_000,
+    },
+  )
   return { holder, context }
 }
 

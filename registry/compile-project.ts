@@ -78,7 +78,7 @@ function refuser(located: Located<{ name: string }>): Refuse {
   return (about, problem) => {
     throw failRegistry(
       'TM_DEFINITION_INVALID',
-      `${located.file}:${lineWith(located.file, about, located.definition.name)}: ${problem}`,
+      `${located.file}:${lineWith(located.file, about, located.definition.name, located.exportName)}: ${problem}`,
       {
         details: { file: located.file, definition: located.definition.name },
       },

@@ -121,8 +121,8 @@ export async function loadConfig(projectDir: string): Promise<ProjectConfig> {
   return loaded
 }
 
-/** Where `text` (a name) stands in `file`, for messages: the first line at or after the one that names the definition; 1 if none does. */
-export function lineWith(file: string, text: string, definition: string = text): number {
+/** Where `text` (a name) stands in `file`, for messages: the first line at or after the one that names or exports the definition; 1 if none does. */
+export function lineWith(file: string, text: string, definition: unknown = text, exportName: string = ''): number {
   const lines = readFileSync(file, 'utf8').split('\n')
   const find = (name: string, from: number): number => {
     const escaped = escapePattern(name)
@@ -136,10 +136,10 @@ export function lineWith(file: string, text: string, definition: string = text):
     }
     return -1
   }
-  const start = Math.max(
-    0,
-    lines.findIndex((line) => new RegExp(`\\(\\s*['"\`]${escapePattern(definition)}['"\`]`).test(line)),
-  )
+  const named = new RegExp(`\\(\\s*['"\`]${escapePattern(String(definition))}['"\`]`)
+  const exported = new RegExp(`\\b${escapePattern(exportName)}\\b`)
+  const byName = lines.findIndex((line) => named.test(line))
+  const start = Math.max(0, byName < 0 && exportName !== '' ? lines.findIndex((line) => exported.test(line)) : byName)
   const at = find(text, start)
   return (at < 0 ? start : at) + 1
 }
