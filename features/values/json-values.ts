@@ -11,7 +11,8 @@ export function valueToJson(value: Value): string {
   if (value instanceof Float32Array) return `[${Array.from(value, (item) => JSON.stringify(item)).join(',')}]`
   if (Array.isArray(value)) return `[${value.map((item) => valueToJson(item as Value)).join(',')}]`
   const entries = [...(value as ReadonlyMap<Value, Value>)].map(
-    ([key, item]) => `${JSON.stringify(String(key as string))}:${valueToJson(item)}`,
+    ([key, item]) =>
+      `${JSON.stringify(key instanceof Uint8Array ? encodeBase64(key) : String(key as string))}:${valueToJson(item)}`,
   )
   return `{${entries.join(',')}}`
 }

@@ -1,0 +1,45 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import * as tidemark from '../../features/index.ts'
+
+test('the package exports these names, and no others', () => {
+  assert.deepEqual(Object.keys(tidemark).sort(), [
+    'TidemarkError',
+    'all',
+    'any',
+    'approxDistinctCount',
+    'bottomN',
+    'count',
+    'countWhere',
+    'decayedCount',
+    'decayedSum',
+    'defineConfig',
+    'distinctCount',
+    'entity',
+    'featureService',
+    'featureView',
+    'first',
+    'firstN',
+    'histogram',
+    'isTidemarkError',
+    'kurtosis',
+    'last',
+    'lastN',
+    'latest',
+    'max',
+    'mean',
+    'min',
+    'quantile',
+    'skewness',
+    'stddev',
+    'stream',
+    'sum',
+    't',
+    'table',
+    'topN',
+    'valueCounts',
+    'variance',
+    'vectorMean',
+    'vectorSum',
+  ])
+})
