@@ -1,157 +1,209 @@
-import { resultValue, STATUS_NAMES } from '../features/aggregation/result-column.ts'
-import type { ResultColumn, StatusName } from '../features/aggregation/result-column.ts'
 import type { CompiledService, CompiledView } from '../features/kernel/compiled-view.ts'
-import { deriveRow } from '../features/kernel/derive.ts'
-import type { Value } from '../features/plan/field-type.ts'
-import { entityKeyBytes } from '../features/values/entity-key.ts'
-import { encodeCell } from '../features/values/value-bytes.ts'
+import { isTidemarkError } from '../features/errors/tidemark-error.ts'
+import { ByteReader } from '../features/values/byte-reader.ts'
+import { valueToJson } from '../features/values/json-values.ts'
+import { decodeCell, encodeCell } from '../features/values/value-bytes.ts'
 import { readServed } from '../inference/served-log.ts'
+import type { ServedSelection } from '../inference/served-log.ts'
 import type { ServedRow } from '../inference/served-record.ts'
+import { vectorNames } from '../inference/service-layout.ts'
+import { keyedLogOf } from '../registry/keyed-logs.ts'
+import { isArchiveFileIntact } from '../stores/tables/archive-hashes.ts'
 import type { ArchiveProgress } from '../stores/tables/archive-layout.ts'
-import { evaluateRows } from './evaluate-rows.ts'
-import type { OfflineContext } from './evaluate-rows.ts'
+import { candidatesOfPartition, filesOfPartition, partitionOfRow } from './entity-events.ts'
+import { explainMismatch } from './explain-mismatch.ts'
+import type { ExplainContext } from './explain-mismatch.ts'
+import { recomputedVector, recomputeView, stampOffset } from './recompute-served.ts'
+import type { ViewColumns } from './recompute-served.ts'
+import { VerifyTally } from './verify-report.ts'
+import type { VerifyReport } from './verify-report.ts'
 
-export interface Mismatch {
-  readonly requestId: string
-  readonly feature: string
-  readonly served: string
-  readonly recomputed: string
-  readonly cause: string
+export type { Mismatch, VerifyReport } from './verify-report.ts'
+
+export interface VerifyOptions extends ServedSelection {
+  /** Vectors done so far. */
+  readonly onProgress?: (rows: number) => void
+  /** Rows in memory at a time. */
+  readonly batchRows?: number
 }
 
-export interface VerifyReport {
-  /** Rows compared. */
-  readonly rows: number
-  readonly values: number
-  /** Rows whose events are not archived yet. */
-  readonly pending: number
-  readonly mismatches: readonly Mismatch[]
-}
+const BATCH_ROWS = 20_000
+/** Causes looked for in each batch; each takes several recomputations. */
+const EXPLAINED_MAX = 50
+const NOT_EXAMINED = 'not examined: the causes of earlier mismatches were'
 
-/** Recomputes served vectors from the archive at their stamps and compares canonical bytes, cell by cell. */
-export async function verifyServed(
-  context: OfflineContext,
-  options: { readonly sample?: number } = {},
-): Promise<VerifyReport> {
-  const byService = new Map<string, ServedRow[]>()
-  let pending = 0
-  const archived = await context.metadata.listProgress<ArchiveProgress>('archive')
-  const logged: ServedRow[] = []
-  for await (const batch of readServed(context.log, options))
-    for (const { row } of batch) if (row !== null) logged.push(row)
-  for (const row of logged) {
-    if (await isPending(context, row, archived)) {
-      pending++
-      continue
+/**
+ * Recomputes served vectors from the archive at their stamps and compares canonical bytes, cell by cell. Needs the registry, the archive and the log; with an
+ * online store it also holds stored states against the archive. Memory: one batch of the log, and what `evaluateRows` takes.
+ */
+export async function verifyServed(context: ExplainContext, options: VerifyOptions = {}): Promise<VerifyReport> {
+  const run = new Verification(context)
+  let held: ServedRow[] = []
+  for await (const batch of readServed(context.log, options)) {
+    for (const { offset, row } of batch) {
+      if (row === null) run.damagedRecord(offset)
+      else held.push(row)
+      if (held.length < (options.batchRows ?? BATCH_ROWS)) continue
+      await run.verify(held)
+      held = []
+      options.onProgress?.(run.tally.rows)
     }
-    const rows = byService.get(row.serviceVersion) ?? []
-    byService.set(row.serviceVersion, rows)
-    rows.push(row)
   }
-  const mismatches: Mismatch[] = []
-  let rows = 0
-  let values = 0
-  for (const [version, served] of byService) {
-    const service = await context.registry.service(version)
-    rows += served.length
-    values += served.reduce((sum, row) => sum + row.cells.length, 0)
-    mismatches.push(...(await verifyService(context, service, served)))
-  }
-  return { rows, values, pending, mismatches }
+  await run.verify(held)
+  options.onProgress?.(run.tally.rows)
+  return run.tally.finish()
 }
 
-async function isPending(
-  context: OfflineContext,
-  row: ServedRow,
-  archived: ReadonlyMap<string, ArchiveProgress>,
-): Promise<boolean> {
-  for (const stamp of row.stamps) {
-    const { source, entity } = (await context.registry.view(stamp.version)).plan
-    const progress = archived.get(`${source.name}.${entity.name}/${stamp.partition}`)
-    if (Number(stamp.nextOffset) > (progress?.nextOffset ?? 0)) return true
-  }
-  return false
-}
+class Verification {
+  readonly tally = new VerifyTally()
+  readonly #context: ExplainContext
+  /** Damage by keyed log and partition; null: none. */
+  readonly #damage = new Map<string, string | null>()
 
-async function verifyService(
-  context: OfflineContext,
-  service: CompiledService,
-  rows: readonly ServedRow[],
-): Promise<Mismatch[]> {
-  const results = new Map<string, { view: CompiledView; columns: ResultColumn[] }>()
-  for (const version of new Set(service.plan.features.map(({ viewVersion }) => viewVersion))) {
-    const view = await context.registry.view(version)
-    results.set(version, { view, columns: await recompute(context, view, rows) })
+  constructor(context: ExplainContext) {
+    this.#context = context
   }
-  const names = [
-    ...service.plan.features.map(({ fullName }) => fullName),
-    ...service.plan.request.map(({ name }) => name),
-    ...service.plan.derived.map(({ name }) => name),
-  ]
-  return rows.flatMap((row, i) => {
-    const { values, statuses } = vectorOf(service, results, row, i)
-    return values.flatMap((value, c) => {
-      const cell = encodeCell(value, statuses[c])
-      if (Buffer.compare(cell, row.cells[c]) === 0) return []
+
+  damagedRecord(offset: number): void {
+    const cause = `record ${offset} of the served log is damaged: its bytes are not those that were written`
+    this.tally.damage(cause)
+    this.#whole({ requestId: `served/${offset}`, row: 0 }, cause)
+  }
+
+  async verify(rows: readonly ServedRow[]): Promise<void> {
+    const archived = await this.#context.metadata.listProgress<ArchiveProgress>('archive')
+    const byService = new Map<string, ServedRow[]>()
+    for (const row of rows) {
+      if (await this.#isPending(row, archived)) {
+        this.tally.pending++
+        continue
+      }
+      const own = byService.get(row.serviceVersion) ?? []
+      byService.set(row.serviceVersion, own)
+      own.push(row)
+    }
+    for (const [version, own] of byService)
+      await this.#verifyService(await this.#context.registry.service(version), own)
+  }
+
+  async #isPending(row: ServedRow, archived: ReadonlyMap<string, ArchiveProgress>): Promise<boolean> {
+    for (const stamp of row.stamps) {
+      const keyedLog = keyedLogOf(await this.#context.registry.view(stamp.version))
+      if (Number(stamp.nextOffset) > (archived.get(`${keyedLog}/${stamp.partition}`)?.nextOffset ?? 0)) return true
+    }
+    return false
+  }
+
+  async #verifyService(service: CompiledService, all: readonly ServedRow[]): Promise<void> {
+    const versions = new Set(service.plan.features.map(({ viewVersion }) => viewVersion))
+    const views = await Promise.all([...versions].map((version) => this.#context.registry.view(version)))
+    const rows = await this.#readable(all, views)
+    if (rows.length === 0) return
+    const recomputed = new Map<string, ViewColumns>()
+    for (const view of views) {
+      const trials = rows.map((row) => ({ row, bound: stampOffset(row, view), t: row.evaluatedAt }))
+      recomputed.set(view.version, { view, columns: await recomputeView(this.#context, view, trials) })
+    }
+    const names = vectorNames(service)
+    this.tally.rows += rows.length
+    for (let at = 0, explained = 0; at < rows.length; at++) {
+      const { values, statuses } = recomputedVector(service, recomputed, rows[at], at)
+      const cells = values.map((value, c) => encodeCell(value, statuses[c]))
+      const isMatch = cells.map((cell, c) => Buffer.compare(cell, rows[at].cells[c]) === 0)
+      this.tally.values += cells.length
+      isMatch.forEach((match, c) => this.tally.count(names[c], match))
+      if (isMatch.includes(false))
+        await this.#report(service, views, rows[at], cells, isMatch, explained++ < EXPLAINED_MAX)
+    }
+  }
+
+  /** Rows whose partitions' archive files are as they were written; the others are reported as a whole. */
+  async #readable(rows: readonly ServedRow[], views: readonly CompiledView[]): Promise<ServedRow[]> {
+    const readable: ServedRow[] = []
+    for (const row of rows) {
+      let cause: string | null = null
+      for (const view of views) {
+        const partition = partitionOfRow(this.#context, view, row)
+        if (partition !== null) cause ??= await this.#archiveDamage(view, partition)
+      }
+      if (cause === null) readable.push(row)
+      else this.#whole(row, cause)
+    }
+    return readable
+  }
+
+  async #archiveDamage(view: CompiledView, partition: number): Promise<string | null> {
+    const place = `${keyedLogOf(view)}/${partition}`
+    const known = this.#damage.get(place)
+    if (known !== undefined) return known
+    const found = await this.#findDamage(view, partition)
+    this.#damage.set(place, found)
+    if (found !== null) this.tally.damage(found)
+    return found
+  }
+
+  async #findDamage(view: CompiledView, partition: number): Promise<string | null> {
+    try {
+      // By their bytes before anything in them is believed: a footer may be what is damaged.
+      for (const { name } of await candidatesOfPartition(this.#context, view, partition))
+        if ((await isArchiveFileIntact(this.#context, name)) === false)
+          return `archive file ${name} is damaged: its bytes are not those that were written; restore it from a backup`
+      await filesOfPartition(this.#context, view, partition)
+      return null
+    } catch (error) {
+      if (isTidemarkError(error) && error.code === 'TM_ARCHIVE_DAMAGED') return `archive file damaged: ${error.message}`
+      throw error
+    }
+  }
+
+  async #report(
+    service: CompiledService,
+    views: readonly CompiledView[],
+    row: ServedRow,
+    cells: readonly Uint8Array[],
+    isMatch: readonly boolean[],
+    explain: boolean,
+  ): Promise<void> {
+    const names = vectorNames(service)
+    const { features, request } = service.plan
+    const causes = new Map<string, string>()
+    const wrong = features.flatMap(({ fullName }, c) => (isMatch[c] ? [] : [fullName]))
+    for (const view of views) {
+      if (!features.some(({ viewVersion }, c) => viewVersion === view.version && !isMatch[c])) continue
+      causes.set(view.version, explain ? await explainMismatch(this.#context, service, view, row) : NOT_EXAMINED)
+    }
+    isMatch.forEach((match, c) => {
+      if (match) return
       const cause =
-        cell[0] === row.cells[c][0]
-          ? 'the value differs: the stored state or the code that served it is not what the archive gives'
-          : 'the status differs: the events seen or the evaluation time differ'
-      return [{ requestId: row.requestId, feature: names[c], served: hex(row.cells[c]), recomputed: hex(cell), cause }]
+        c < features.length
+          ? (causes.get(features[c].viewVersion) ?? NOT_EXAMINED)
+          : c < features.length + request.length
+            ? 'the record contradicts itself: the value is not the request field that it holds'
+            : wrong.length > 0
+              ? `derived from other values: ${wrong.join(', ')}`
+              : 'the derived function gave another value for the same inputs: other code served it'
+      this.tally.mismatch({
+        requestId: row.requestId,
+        row: row.row,
+        feature: names[c],
+        served: readable(row.cells[c]),
+        recomputed: readable(cells[c]),
+        servedBytes: Buffer.from(row.cells[c] ?? []).toString('hex'),
+        recomputedBytes: Buffer.from(cells[c]).toString('hex'),
+        cause,
+      })
     })
-  })
-}
-
-function vectorOf(
-  service: CompiledService,
-  results: ReadonlyMap<string, { view: CompiledView; columns: ResultColumn[] }>,
-  row: ServedRow,
-  i: number,
-) {
-  const values: Value[] = []
-  const statuses: StatusName[] = []
-  for (const { viewVersion, feature } of service.plan.features) {
-    const result = results.get(viewVersion)
-    const column = result?.columns[result.view.plan.features.findIndex(({ name }) => name === feature)]
-    if (column === undefined) throw new Error(`view ${viewVersion} has no feature ${feature}`)
-    values.push(resultValue(column, i))
-    statuses.push(STATUS_NAMES[column.statuses[i]])
   }
-  for (const field of service.plan.request) {
-    values.push(row.request[field.name] ?? null)
-    statuses.push('PRESENT')
+
+  #whole({ requestId, row }: Pick<ServedRow, 'requestId' | 'row'>, cause: string): void {
+    const nothing = { served: '', recomputed: '', servedBytes: '', recomputedBytes: '' }
+    this.tally.mismatch({ requestId, row, feature: '*', ...nothing, cause })
   }
-  deriveRow(service, values, statuses)
-  return { values, statuses }
 }
 
-async function recompute(
-  context: OfflineContext,
-  view: CompiledView,
-  rows: readonly ServedRow[],
-): Promise<ResultColumn[]> {
-  const distinct: Uint8Array[] = []
-  const numberOf = new Map<string, number>()
-  const keyOf = Int32Array.from(rows, (row) => {
-    const components = view.plan.entity.columns.map((field) => row.entity[field.name] ?? null)
-    if (components.includes(null)) return -1
-    const key = entityKeyBytes(components)
-    const name = Buffer.from(key).toString('latin1')
-    const number = numberOf.get(name) ?? distinct.push(key) - 1
-    numberOf.set(name, number)
-    return number
-  })
-  const bound = Float64Array.from(rows, (row) =>
-    Number(row.stamps.find(({ version }) => version === view.version)?.nextOffset ?? 0),
-  )
-  return evaluateRows(context, view, 'offset', {
-    distinct,
-    keyOf,
-    bound,
-    t: Float64Array.from(rows, (row) => row.evaluatedAt),
-  })
-}
-
-function hex(bytes: Uint8Array): string {
-  return Buffer.from(bytes).toString('hex')
+/** A cell for people: its value as JSON, and its status. */
+function readable(cell: Uint8Array | undefined): string {
+  if (cell === undefined) return 'nothing'
+  const { value, status } = decodeCell(new ByteReader(cell))
+  return `${valueToJson(value)} ${status}`
 }

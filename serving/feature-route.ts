@@ -1,5 +1,4 @@
 import type { FastifyInstance } from 'fastify'
-import { isTidemarkError } from '../features/errors/tidemark-error.ts'
 import type { CompiledService } from '../features/kernel/compiled-view.ts'
 import type { FeatureReader } from '../inference/assemble.ts'
 import { vectorNames } from '../inference/service-layout.ts'
@@ -40,18 +39,7 @@ export function registerFeatureRoute(app: FastifyInstance, options: FeatureRoute
       const start = performance.now()
       const body = parseFeaturesBody(request.body)
       const name = request.params.service
-      let service = services.known(name) ?? (await services.find(name))
-      let vectors: ServedVector[]
-      try {
-        vectors = await reader.read(service, body.entities, body.request)
-      } catch (error) {
-        // The name may have moved to another version since it was looked up, and the views of the old one left.
-        if (!isTidemarkError(error) || error.code !== 'TM_SERVICE_NOT_READY') throw error
-        const found = await services.find(name)
-        if (found.version === service.version) throw error
-        service = found
-        vectors = await reader.read(service, body.entities, body.request)
-      }
+      const { service, vectors } = await services.read(reader, name, body.entities, body.request)
       served.offer(request.id, vectors)
       const text = answer(service, vectors, clock)
       metrics.request(service.plan.name, 200, vectors.length, (performance.now() - start) / 1000)

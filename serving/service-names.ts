@@ -1,4 +1,8 @@
+import { isTidemarkError } from '../features/errors/tidemark-error.ts'
 import type { CompiledService } from '../features/kernel/compiled-view.ts'
+import type { FeatureReader } from '../inference/assemble.ts'
+import type { Row } from '../inference/parse-rows.ts'
+import type { ServedVector } from '../inference/served-vector.ts'
 import type { Registry } from '../registry/registry.ts'
 
 const ALIAS_MS = 1000
@@ -29,5 +33,24 @@ export class ServiceNames {
     const service = await this.#registry.service(name)
     this.#known.set(name, { service, until: performance.now() + this.#aliasMs })
     return service
+  }
+
+  /** Vectors of the service that a name means now. */
+  async read(
+    reader: FeatureReader,
+    name: string,
+    entities: readonly Row[],
+    requests: readonly Row[],
+  ): Promise<{ readonly service: CompiledService; readonly vectors: ServedVector[] }> {
+    const service = this.known(name) ?? (await this.find(name))
+    try {
+      return { service, vectors: await reader.read(service, entities, requests) }
+    } catch (error) {
+      // The name may have moved to another version since it was looked up, and the views of the old one left.
+      if (!isTidemarkError(error) || error.code !== 'TM_SERVICE_NOT_READY') throw error
+      const found = await this.find(name)
+      if (found.version === service.version) throw error
+      return { service: found, vectors: await reader.read(found, entities, requests) }
+    }
   }
 }

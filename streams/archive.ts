@@ -2,6 +2,7 @@ import type { KeyedLog } from '../registry/keyed-logs.ts'
 import { archiveFileName, archiveFiles } from '../stores/tables/archive-files.ts'
 import type { PartitionPlace } from '../stores/tables/archive-files.ts'
 import type { ArchiveProgress } from '../stores/tables/archive-layout.ts'
+import { recordArchiveHash } from '../stores/tables/archive-hashes.ts'
 import { ArchiveWriter } from './archive-writer.ts'
 import { readKeyedRecord } from './keyed-reader.ts'
 import { OriginFilter } from './origin-filter.ts'
@@ -95,6 +96,7 @@ export class ArchiveRole {
       if (events === 0) return { progress: { ...from, nextOffset: next, completeUntil, origins }, events }
       const name = archiveFileName(place, 0, from.nextFileOffset)
       const { lastOffset, ...footer } = await writer.commit(name, { lastOffset: next - 1, events, origins })
+      await recordArchiveHash(this.#context, name)
       const nextOffset = lastOffset + 1
       const complete = nextOffset === next ? completeUntil : from.completeUntil
       return {

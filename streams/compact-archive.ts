@@ -1,5 +1,6 @@
 import { archiveCandidates, archiveFileName, archiveFiles } from '../stores/tables/archive-files.ts'
 import type { ArchiveFile, ArchiveFooter, ArchiveStores, PartitionPlace } from '../stores/tables/archive-files.ts'
+import { recordArchiveHash } from '../stores/tables/archive-hashes.ts'
 import { sqlText } from '../stores/tables/tables.ts'
 import { copyToArchive } from './archive-writer.ts'
 import { keyedTopic } from './stream-context.ts'
@@ -56,7 +57,7 @@ export class CompactionRole {
     let merged = 0
     let files = await archiveFiles(stores, place)
     for (let run = nextRun(files); run !== null && signal?.aborted !== true; run = nextRun(files)) {
-      await merge(stores, place, run)
+      await recordArchiveHash(this.#context, await merge(stores, place, run))
       merged += run.length
       files = await archiveFiles(stores, place)
     }
@@ -97,8 +98,8 @@ export function nextRun(files: readonly ArchiveFile[]): readonly ArchiveFile[] |
   return null
 }
 
-/** Create-only: a merged file that is there already was made by another process from the same files. */
-async function merge(stores: ArchiveStores, place: PartitionPlace, run: readonly ArchiveFile[]): Promise<void> {
+/** Returns the file's name. Create-only: a merged file that is there already was made by another process from the same files. */
+async function merge(stores: ArchiveStores, place: PartitionPlace, run: readonly ArchiveFile[]): Promise<string> {
   const { objects, tables } = stores
   const { lastOffset, origins } = run[run.length - 1]
   const events = run.reduce((sum, file) => sum + file.events, 0)
@@ -107,5 +108,7 @@ async function merge(stores: ArchiveStores, place: PartitionPlace, run: readonly
   const path = await objects.temporaryPath('.parquet')
   const query = `SELECT * FROM read_parquet([${paths.map(sqlText).join(', ')}], union_by_name = true)`
   await tables.execute(copyToArchive(query, path, { lastOffset, events, origins }))
-  await objects.createFromFile(archiveFileName(place, run[0].level + 1, run[0].firstOffset), path)
+  const name = archiveFileName(place, run[0].level + 1, run[0].firstOffset)
+  await objects.createFromFile(name, path)
+  return name
 }

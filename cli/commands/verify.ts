@@ -1,19 +1,21 @@
 import type { Command } from 'commander'
 import { verifyServed } from '../../offline/verify.ts'
-import type { VerifyReport } from '../../offline/verify.ts'
+import type { Mismatch, VerifyReport } from '../../offline/verify.ts'
 import { failCli } from '../errors.ts'
-import { settle } from '../settle.ts'
+import { drain } from '../run-roles.ts'
+import { doing } from '../settle.ts'
 import { describeCount } from '../terminal/describe-amounts.ts'
 import { paint } from '../terminal/style.ts'
 import { checkStopped, print, withWork } from './with-project.ts'
 
-const SHOWN_MISMATCHES = 20
+const SHOWN_MAX = 20
 const EXAMPLES = `
 Recomputes served vectors (a sample is logged) from the archive, with the registered code, at the positions that their stamps name.
 
 Examples:
   tidemark verify
   tidemark verify --sample 1000 --json
+  tidemark verify --since 2024-06-01T12:00:00Z
 `
 
 export function registerVerify(program: Command): void {
@@ -21,20 +23,54 @@ export function registerVerify(program: Command): void {
     .command('verify')
     .description('served vectors against the archive, byte for byte; exit 1 on a mismatch')
     .option('--sample <n>', 'the newest n vectors only', parseSample)
+    .option(
+      '--since <time>',
+      'vectors logged at or after this time only (ISO-8601 with a zone, or epoch ms)',
+      parseTime,
+    )
     .addHelpText('after', EXAMPLES)
-    .action(async ({ sample }: { sample?: number }, command: Command) => {
+    .action(async (options: { sample?: number; since?: number }, command: Command) => {
       await withWork(command, async ({ project, json, signal, progress }) => {
         const stopped = (): void => checkStopped(signal, () => 'nothing was changed.')
-        const applying = progress('apply and archive', 'events')
-        await settle(project, { signal, onProgress: (moved) => applying.update(moved) })
+        const archiving = progress('archive', 'events')
+        // Only the archive has to be up to date: stored states are what is being verified.
+        await doing(project, 'archive', async () => {
+          await drain(project, { roles: ['archive'], signal, onProgress: (moved) => archiving.update(moved) })
+        })
         stopped()
-        applying.end()
-        const report = await verifyServed(project, { sample })
+        archiving.end()
+        const verifying = progress('verify', 'vectors')
+        const onProgress = (rows: number): void => {
+          stopped()
+          verifying.update(rows)
+        }
+        const report = await verifyServed(project, { ...options, onProgress })
         stopped()
+        verifying.end()
         print(json, report, describe(report))
-        if (report.mismatches.length > 0) process.exitCode = 1
+        if (report.mismatchCount > 0 || report.damaged.length > 0) process.exitCode = 1
       })
     })
+}
+
+function describe({ rows, values, pending, features, damaged, mismatches, mismatchCount }: VerifyReport): string[] {
+  const lines = damaged.map((what) => `${paint('red', 'damaged')} ${what}`)
+  lines.push(...mismatches.slice(0, SHOWN_MAX).map(describeMismatch))
+  if (mismatchCount > SHOWN_MAX)
+    lines.push(`… and ${describeCount(mismatchCount - SHOWN_MAX)} more; --json has the first ${mismatches.length}`)
+  for (const [name, counts] of Object.entries(features))
+    if (counts.mismatches > 0)
+      lines.push(`${name}: ${counts.mismatches} of ${counts.matches + counts.mismatches} differ`)
+  const verdict = mismatchCount === 0 ? paint('green', 'no mismatch') : paint('red', `${mismatchCount} mismatches`)
+  lines.push(`${describeCount(rows)} vectors, ${describeCount(values)} values compared byte for byte: ${verdict}.`)
+  if (pending > 0) lines.push(`${describeCount(pending)} vectors wait for the archive; \`tidemark wait\` waits for it.`)
+  if (rows + pending === 0) lines.push('No vector was served over HTTP yet.')
+  return lines
+}
+
+function describeMismatch({ requestId, row, feature, served, recomputed, cause }: Mismatch): string {
+  const values = feature === '*' ? '' : ` served ${served}, recomputed ${recomputed};`
+  return `${paint('red', 'mismatch')} ${feature} (request ${requestId}, row ${row}):${values} ${cause}`
 }
 
 function parseSample(text: string): number {
@@ -42,16 +78,9 @@ function parseSample(text: string): number {
   return Number(text)
 }
 
-function describe({ rows, values, pending, mismatches }: VerifyReport): string[] {
-  const lines = mismatches
-    .slice(0, SHOWN_MISMATCHES)
-    .map(({ requestId, feature, cause }) => `${paint('red', 'mismatch')} ${feature} (request ${requestId}): ${cause}`)
-  if (mismatches.length > SHOWN_MISMATCHES)
-    lines.push(`… and ${describeCount(mismatches.length - SHOWN_MISMATCHES)} more (--json has them all)`)
-  const verdict =
-    mismatches.length === 0 ? paint('green', 'no mismatch') : paint('red', `${mismatches.length} mismatches`)
-  lines.push(`${describeCount(rows)} vectors, ${describeCount(values)} values compared byte for byte: ${verdict}.`)
-  if (pending > 0) lines.push(`${describeCount(pending)} vectors wait for the archive; \`tidemark wait\` waits for it.`)
-  if (rows + pending === 0) lines.push('No vector was served over HTTP yet.')
-  return lines
+function parseTime(text: string): number {
+  const time = /^\d+$/.test(text) ? Number(text) : /(?:Z|[+-]\d{2}:?\d{2})$/.test(text) ? Date.parse(text) : NaN
+  if (Number.isNaN(time))
+    throw failCli('TM_USAGE', `--since ${text}: expected a time like 2024-06-01T12:00:00Z, or epoch milliseconds`)
+  return time
 }

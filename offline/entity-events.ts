@@ -1,0 +1,81 @@
+import type { CompiledView } from '../features/kernel/compiled-view.ts'
+import type { FieldPlan, Value } from '../features/plan/field-type.ts'
+import { bucketOf, entityKeyBytes, partitionOf } from '../features/values/entity-key.ts'
+import type { ServedRow } from '../inference/served-record.ts'
+import { keyedLogOf } from '../registry/keyed-logs.ts'
+import { archiveCandidates, archiveFiles } from '../stores/tables/archive-files.ts'
+import type { ArchiveCandidate, ArchiveFile } from '../stores/tables/archive-files.ts'
+import { sqlName, sqlText } from '../stores/tables/tables.ts'
+import type { OfflineContext } from './evaluate-rows.ts'
+
+/** The offsets of an entity's archived events with the greatest τ at each, ascending. */
+export interface EntityEvent {
+  readonly offset: number
+  readonly tau: number
+}
+
+const TIME = { type: { kind: 'timestamp' }, nullable: false, nonFinite: 'reject' } as const
+
+/** Null where a key is null: such a row has no partition. */
+export function partitionOfRow(context: OfflineContext, view: CompiledView, row: ServedRow): number | null {
+  const components = view.plan.entity.columns.map(({ name }) => row.entity[name] ?? null)
+  if (components.includes(null)) return null
+  return partitionOf(bucketOf(entityKeyBytes(components), context.buckets), context.partitions)
+}
+
+/** Every archive file that a partition of a view's keyed log has, replaced ones too. */
+export async function candidatesOfPartition(
+  context: OfflineContext,
+  view: CompiledView,
+  partition: number,
+): Promise<ArchiveCandidate[]> {
+  const keyedLog = keyedLogOf(view)
+  const topic = await context.log.topic(`keyed.${keyedLog}`)
+  return topic === null ? [] : archiveCandidates(context, { keyedLog, incarnation: topic.incarnation, partition })
+}
+
+/** The archive files that a view's events of a partition are in. TM_ARCHIVE_DAMAGED. */
+export async function filesOfPartition(
+  context: OfflineContext,
+  view: CompiledView,
+  partition: number,
+): Promise<ArchiveFile[]> {
+  const keyedLog = keyedLogOf(view)
+  const topic = await context.log.topic(`keyed.${keyedLog}`)
+  return topic === null ? [] : archiveFiles(context, { keyedLog, incarnation: topic.incarnation, partition })
+}
+
+export async function entityEvents(
+  context: OfflineContext,
+  view: CompiledView,
+  row: ServedRow,
+): Promise<EntityEvent[]> {
+  const partition = partitionOfRow(context, view, row)
+  const files = partition === null ? [] : await filesOfPartition(context, view, partition)
+  if (files.length === 0) return []
+  const paths = await Promise.all(files.map(({ name }) => context.objects.localPath(name)))
+  const isOwn = view.plan.entity.columns.map(
+    (field) => `${sqlName(field.name)} = ${literal(field, row.entity[field.name])}`,
+  )
+  const { rows, columns } = await context.tables.queryAll(
+    `SELECT "__offset"::DOUBLE, max(least("__event_time", "__arrival"))::DOUBLE FROM read_parquet([${paths.map(sqlText).join(', ')}])
+     WHERE ${isOwn.join(' AND ')} GROUP BY 1 ORDER BY 1`,
+    [
+      { name: 'offset', ...TIME },
+      { name: 'tau', ...TIME },
+    ],
+  )
+  const [offsets, taus] = columns.map((column) => (column.storage === 'number' ? column.values : new Float64Array(0)))
+  return Array.from({ length: rows }, (_, i) => ({ offset: offsets[i], tau: taus[i] }))
+}
+
+/** A key as the archive's column has it. */
+function literal(field: FieldPlan, value: Value): string {
+  if (typeof value === 'string') return sqlText(value)
+  if (value instanceof Uint8Array)
+    return `'${Array.from(value, (byte) => String.raw`\x${byte.toString(16).padStart(2, '0')}`).join('')}'::BLOB`
+  if (typeof value === 'boolean' || typeof value === 'bigint') return String(value)
+  return field.type.kind === 'float64' || field.type.kind === 'float32'
+    ? `${Number(value)}::DOUBLE`
+    : String(Number(value))
+}
