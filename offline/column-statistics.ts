@@ -1,5 +1,6 @@
-import type { StatusName } from '../features/aggregation/result-column.ts'
-import type { OutputColumn } from './export.ts'
+import { STATUS_NAMES } from '../features/aggregation/result-column.ts'
+import type { ResultColumn, StatusName } from '../features/aggregation/result-column.ts'
+import type { ValueType } from '../features/plan/field-type.ts'
 
 /** What a manifest says of a column; the baseline that later profiles are compared with. */
 export interface ColumnStatistics {
@@ -11,35 +12,157 @@ export interface ColumnStatistics {
   readonly min?: number
   readonly max?: number
   readonly mean?: number
-  /** Deciles of the numbers: edges e1…e9 and counts of (−∞, e1], (e1, e2], …, (e9, ∞). */
+  /** Edges e1 < … < ek (k ≤ 9, values of the column near its deciles) and exact counts of (−∞, e1), [e1, e2), …, [ek, ∞). */
   readonly histogram?: { readonly edges: readonly number[]; readonly counts: readonly number[] }
-  /** Of strings: the most frequent values, at most 20. */
+  /** Of strings: the most frequent values, at most 20; absent beyond 100,000 distinct values. */
   readonly top?: readonly (readonly [string, number])[]
 }
 
-export function describeColumn({ name, type, values, statuses }: OutputColumn): ColumnStatistics {
-  const statusCounts: Partial<Record<StatusName, number>> = {}
-  for (const status of statuses) statusCounts[status] = (statusCounts[status] ?? 0) + 1
-  const present = values.filter((value) => value !== null)
-  const base = { name, type: type.kind, nulls: values.length - present.length, statuses: statusCounts }
-  const numbers = present.filter((value) => typeof value === 'number' || typeof value === 'bigint').map(Number)
-  if (numbers.length > 0) return { ...base, ...describeNumbers(numbers) }
-  const counts = new Map<string, number>()
-  for (const value of present) if (typeof value === 'string') counts.set(value, (counts.get(value) ?? 0) + 1)
-  const top = [...counts].sort((a, b) => b[1] - a[1] || (a[0] < b[0] ? -1 : 1)).slice(0, 20)
+const DECILES = 9
+const TOP = 20
+const DISTINCT_MAX = 100_000
+/** Buckets of doubles by sign, exponent and the first 6 bits of the fraction: 1.6 % wide. */
+const BUCKET_SHIFT = 14
+const BUCKETS = 1 << (32 - BUCKET_SHIFT)
+
+/** Of some rows of a column. What `merge` makes of parts in row order does not depend on who computed them, or when. */
+export interface ColumnSummary {
+  nulls: number
+  readonly statuses: number[]
+  count: number
+  min: number
+  max: number
+  /** Σ with Neumaier's compensation. */
+  sum: number
+  compensation: number
+  /** Count and least value by bucket. */
+  readonly buckets: Map<number, [number, number]>
+  /** Count by string; null where there are too many. */
+  strings: Map<string, number> | null
+}
+
+export function emptySummary(): ColumnSummary {
+  return {
+    nulls: 0,
+    statuses: STATUS_NAMES.map(() => 0),
+    count: 0,
+    min: Infinity,
+    max: -Infinity,
+    sum: 0,
+    compensation: 0,
+    buckets: new Map(),
+    strings: new Map(),
+  }
+}
+
+const counts = new Uint32Array(BUCKETS)
+const leasts = new Float64Array(BUCKETS)
+
+export function summarise(column: ResultColumn, rows: number): ColumnSummary {
+  const summary = emptySummary()
+  for (let row = 0; row < rows; row++) {
+    summary.nulls += column.nulls[row]
+    summary.statuses[column.statuses[row]]++
+  }
+  if (column.storage === 'numbers' && column.type.kind !== 'bool')
+    addNumbers(summary, column.numbers, column.nulls, rows)
+  else if (column.storage === 'bigints')
+    addNumbers(summary, Float64Array.from(column.bigints, Number), column.nulls, rows)
+  else if (column.storage === 'objects') {
+    for (let row = 0; row < rows; row++) {
+      const value = column.objects[row]
+      if (column.nulls[row] === 0 && typeof value === 'string') addString(summary, value, 1)
+    }
+  }
+  return summary
+}
+
+function addNumbers(summary: ColumnSummary, values: Float64Array, nulls: Uint8Array, rows: number): void {
+  const words = new Uint32Array(values.buffer, values.byteOffset, 2 * rows)
+  const touched: number[] = []
+  let { count, min, max, sum, compensation } = summary
+  for (let row = 0; row < rows; row++) {
+    if (nulls[row] === 1) continue
+    const value = values[row]
+    count++
+    if (value < min) min = value
+    if (value > max) max = value
+    const next = sum + value
+    compensation += Math.abs(sum) >= Math.abs(value) ? sum - next + value : value - next + sum
+    sum = next
+    const bucket = words[2 * row + 1] >>> BUCKET_SHIFT
+    if (counts[bucket] === 0) {
+      touched.push(bucket)
+      leasts[bucket] = value
+    } else if (value < leasts[bucket]) leasts[bucket] = value
+    counts[bucket]++
+  }
+  for (const bucket of touched) {
+    summary.buckets.set(bucket, [counts[bucket], leasts[bucket]])
+    counts[bucket] = 0
+  }
+  Object.assign(summary, { count, min, max, sum, compensation })
+}
+
+function addString(summary: ColumnSummary, value: string, count: number): void {
+  if (summary.strings === null) return
+  summary.strings.set(value, (summary.strings.get(value) ?? 0) + count)
+  if (summary.strings.size > DISTINCT_MAX) summary.strings = null
+}
+
+/** Adds the rows that follow. */
+export function mergeSummary(into: ColumnSummary, next: ColumnSummary): void {
+  into.nulls += next.nulls
+  next.statuses.forEach((count, status) => (into.statuses[status] += count))
+  into.count += next.count
+  into.min = Math.min(into.min, next.min)
+  into.max = Math.max(into.max, next.max)
+  const sum = into.sum + next.sum
+  into.compensation +=
+    next.compensation +
+    (Math.abs(into.sum) >= Math.abs(next.sum) ? into.sum - sum + next.sum : next.sum - sum + into.sum)
+  into.sum = sum
+  for (const [bucket, [count, least]] of next.buckets) {
+    const held = into.buckets.get(bucket)
+    into.buckets.set(bucket, held === undefined ? [count, least] : [held[0] + count, Math.min(held[1], least)])
+  }
+  if (next.strings === null) into.strings = null
+  else for (const [value, count] of next.strings) addString(into, value, count)
+}
+
+export function describeColumn(name: string, type: ValueType, summary: ColumnSummary): ColumnStatistics {
+  const statuses = Object.fromEntries(
+    STATUS_NAMES.map((status, i) => [status, summary.statuses[i]] as const).filter(([, count]) => count > 0),
+  )
+  const base = { name, type: type.kind, nulls: summary.nulls, statuses }
+  if (summary.count > 0) {
+    const mean = (summary.sum + summary.compensation) / summary.count
+    return {
+      ...base,
+      min: summary.min,
+      max: summary.max,
+      ...(Number.isFinite(mean) ? { mean } : {}),
+      histogram: histogramOf(summary),
+    }
+  }
+  const top = [...(summary.strings ?? [])].sort((a, b) => b[1] - a[1] || (a[0] < b[0] ? -1 : 1)).slice(0, TOP)
   return top.length === 0 ? base : { ...base, top }
 }
 
-function describeNumbers(numbers: readonly number[]): Pick<ColumnStatistics, 'min' | 'max' | 'mean' | 'histogram'> {
-  const sorted = Float64Array.from(numbers).sort()
-  const edges = [...new Set(Array.from({ length: 9 }, (_, i) => sorted[Math.floor(((i + 1) * sorted.length) / 10)]))]
-  const counts = Array.from({ length: edges.length + 1 }, () => 0)
-  let bin = 0
-  let total = 0
-  for (const value of sorted) {
-    while (bin < edges.length && value > edges[bin]) bin++
-    counts[bin]++
-    total += value
-  }
-  return { min: sorted[0], max: sorted[sorted.length - 1], mean: total / sorted.length, histogram: { edges, counts } }
+function histogramOf({ buckets, count }: ColumnSummary): { edges: number[]; counts: number[] } {
+  const ordered = [...buckets.values()].sort((a, b) => a[1] - b[1])
+  const edges: number[] = []
+  const counted: number[] = []
+  let below = 0
+  let before = 0
+  ordered.forEach(([inBucket, least], i) => {
+    // An edge at the first bucket at or beyond the next decile; the least value is no edge, as nothing lies below it.
+    if (i > 0 && edges.length < DECILES && below >= ((edges.length + 1) * count) / (DECILES + 1)) {
+      edges.push(least)
+      counted.push(below - before)
+      before = below
+    }
+    below += inBucket
+  })
+  return { edges, counts: [...counted, count - before] }
 }

@@ -18,6 +18,12 @@ export const OFFLINE_ERRORS = {
     status: 422,
     meaning: 'The output file has an extension that cannot be written.',
   },
+  TM_POSITIONS_UNKNOWN: {
+    disposition: 'reject',
+    status: 422,
+    meaning:
+      'The positions of a manifest lie beyond the archive, or belong to another log. Export without them, or restore the archive.',
+  },
   TM_AS_OF_UNSUPPORTED: { disposition: 'reject', status: 422, meaning: 'This clock is not available in this version.' },
 } as const satisfies ErrorTable
 

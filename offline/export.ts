@@ -1,26 +1,41 @@
 import { createHash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
 import { rename, rm, writeFile } from 'node:fs/promises'
-import { resultValue, STATUS_NAMES } from '../features/aggregation/result-column.ts'
-import type { ResultColumn, StatusName } from '../features/aggregation/result-column.ts'
-import { deriveRow } from '../features/kernel/derive.ts'
-import type { CompiledService } from '../features/kernel/compiled-view.ts'
-import { createColumnBuilder } from '../features/kernel/function-results.ts'
-import type { FieldPlan, FieldType, Value, ValueType } from '../features/plan/field-type.ts'
-import type { Column, NumberColumn } from '../features/values/column.ts'
-import { columnValue } from '../features/values/column.ts'
-import { entityKeysOfBatch } from '../features/values/entity-key.ts'
-import { isTidemarkError } from '../features/errors/tidemark-error.ts'
-import type { ArchiveProgress } from '../stores/tables/archive-layout.ts'
-import { fileSource } from '../stores/tables/file-conversion.ts'
-import { sqlText } from '../stores/tables/tables.ts'
+import { availableParallelism } from 'node:os'
+import type { CompiledService, CompiledView } from '../features/kernel/compiled-view.ts'
+import type { Column } from '../features/values/column.ts'
+import { gatherColumn } from '../features/values/gather.ts'
+import { spliceParquet } from '../stores/tables/parquet/splice.ts'
+import { shapeOf } from '../stores/tables/parquet/value-leaves.ts'
+import { sqlName } from '../stores/tables/tables.ts'
+import { describeColumn, emptySummary, mergeSummary } from './column-statistics.ts'
+import type { ColumnSummary } from './column-statistics.ts'
+import { addedColumns } from './encode-row-group.ts'
+import type { EncodedRowGroup, ResultSection } from './encode-row-group.ts'
 import { failOffline } from './errors.ts'
-import { evaluateRows } from './evaluate-rows.ts'
 import type { OfflineContext } from './evaluate-rows.ts'
-import { describeColumn } from './column-statistics.ts'
-import type { ColumnStatistics } from './column-statistics.ts'
+import { evaluateView } from './evaluate-view.ts'
+import type { UnitResult } from './evaluate-view.ts'
+import type { ExportProgram, StoredVersion } from './export-tasks.ts'
+import { convertOutput, outputFormat } from './output-format.ts'
+import type { AsOf, Manifest, PinnedPositions } from './manifest.ts'
+import { pinPositions, refuseLateRows } from './pin-positions.ts'
+import { asSpineError, openSpine, readRequest } from './spine.ts'
+import type { Spine } from './spine.ts'
+import { openTaskPool } from './task-pool.ts'
+import type { TaskPool } from './task-pool.ts'
 
-export type AsOf = 'arrival' | 'served' | 'event-time'
+export type { AsOf, Manifest, PinnedPositions } from './manifest.ts'
+
+/** Rows up to which worker threads cost more than they bring. */
+const CALLING_THREAD_ROWS_MAX = 20_000
+
+export interface ExportProgress {
+  readonly phase: 'events' | 'rows' | 'write'
+  /** Rows so far; events have no known total. */
+  readonly done: number
+  readonly total: number | null
+}
 
 export interface ExportOptions {
   readonly service: string
@@ -29,248 +44,293 @@ export interface ExportOptions {
   /** Default `timestamp`. */
   readonly timestamp?: string
   readonly asOf?: AsOf
+  /** See only what an earlier export saw: its manifest. */
+  readonly pinned?: PinnedPositions
+  readonly onProgress?: (progress: ExportProgress) => void
+  /** Stops the export and leaves nothing behind. */
+  readonly signal?: AbortSignal
+  /** Worker threads; 0: none. Default: one per core, none for a small spine. */
+  readonly threads?: number
 }
 
-export interface Manifest {
-  readonly service: { readonly name: string; readonly version: string }
-  readonly views: Readonly<Record<string, string>>
-  readonly asOf: AsOf
-  /** Archived end position by `<keyed log>/<partition>`. */
-  readonly positions: Readonly<Record<string, number>>
-  readonly spineSha256: string
-  readonly outputSha256: string
-  readonly rows: number
-  readonly columns: readonly ColumnStatistics[]
+/** A service with the views that it reads, each once. */
+interface ExportPlan {
+  readonly service: CompiledService
+  readonly views: readonly CompiledView[]
+  readonly program: ExportProgram
+  readonly git: Manifest['service']
 }
 
-/** Point-in-time training set: the spine's columns in their order, then features and derived fields; manifest beside it. Run twice: the same bytes. */
+/**
+ * Point-in-time training set: the spine's columns in their order, then features and derived fields, rows in the spine's order; a manifest beside it. Run
+ * twice from the same positions: the same bytes. TM_SPINE_COLUMN, TM_SPINE_TOO_LATE, TM_EXPORT_FORMAT, TM_POSITIONS_UNKNOWN.
+ */
 export async function exportTrainingSet(context: OfflineContext, options: ExportOptions): Promise<Manifest> {
-  const { asOf = 'arrival', timestamp = 'timestamp' } = options
+  const { asOf = 'arrival', timestamp = 'timestamp', out, signal } = options
   if (asOf === 'served')
     throw failOffline(
       'TM_AS_OF_UNSUPPORTED',
       '--as-of served is not available in this version: use arrival or event-time',
     )
-  const format = formatOf(options.out)
-  const service = await context.registry.registeredService(options.service)
-  const spine = await readSpine(context, service, options.spine, timestamp)
-  const positions = await pinPositions(context, service, spine.t, asOf)
-  const features = await evaluateService(context, service, spine, asOf)
-  const columns = deriveColumns(service, features, spine)
-  const part = `${options.out}.part`
+  const format = outputFormat(out)
+  const plan = await loadPlan(context, options.service)
+  const part = `${out}.part`
+  const converted = `${out}.converted.part`
+  const spine = await openSpine(context.tables, { ...plan, path: options.spine, timestamp, copy: `${out}.spine.part` })
+  let pool: TaskPool | null = null
   try {
-    await write(context, options.spine, part, format, columns)
-    await rename(part, options.out)
+    pool = openTaskPool(
+      plan.program,
+      options.threads ?? (spine.rows <= CALLING_THREAD_ROWS_MAX ? 0 : availableParallelism()),
+    )
+    const spineSha256 = sha256(options.spine)
+    const pinned = await pinPositions(context, plan.views, options.pinned)
+    const t = await readTimes(context, spine, signal)
+    refuseLateRows(t, pinned, asOf)
+    const request = await readRequest(context.tables, spine, plan.service)
+    const results = await evaluateViews(context, pool, plan, { spine, t, asOf, pinned, options })
+    const written = await writeResult(pool, plan, { spine, request, results, out: part, options })
+    if (format !== 'parquet')
+      await convertOutput(context.tables, {
+        format,
+        from: part,
+        to: converted,
+        columns: addedColumns(plan.service.plan),
+      })
+    const outputSha256 = format === 'parquet' ? written.sha256 : await sha256(converted)
+    const columns = addedColumns(plan.service.plan).map(({ name, type }, i) =>
+      describeColumn(name, type, written.summaries[i]),
+    )
+    const manifest: Manifest = {
+      service: plan.git,
+      views: Object.fromEntries(plan.service.plan.features.map(({ view, viewVersion }) => [view, viewVersion])),
+      asOf,
+      timestamp,
+      ...pinned,
+      spineSha256: await spineSha256,
+      outputSha256,
+      rows: spine.rows,
+      columns,
+      nullShareBroken: brokenNullShares(plan, columns, spine.rows),
+    }
+    signal?.throwIfAborted()
+    await rename(format === 'parquet' ? part : converted, out)
+    await writeFile(`${out}.manifest.json`, `${JSON.stringify(manifest, null, 2)}\n`)
+    return manifest
   } finally {
-    await rm(part, { force: true })
+    await pool?.close()
+    await spine.close()
+    for (const path of [part, converted]) await rm(path, { force: true })
   }
-  const manifest: Manifest = {
-    service: { name: service.plan.name, version: service.version },
-    views: Object.fromEntries(service.plan.features.map(({ view, viewVersion }) => [view, viewVersion])),
-    asOf,
-    positions,
-    spineSha256: await sha256(options.spine),
-    outputSha256: await sha256(options.out),
-    rows: spine.rows,
-    columns: columns.map(describeColumn),
-  }
-  await writeFile(`${options.out}.manifest.json`, `${JSON.stringify(manifest, null, 2)}\n`)
-  return manifest
 }
 
-/** A column of the output: name, type and values with statuses. */
-export interface OutputColumn {
-  readonly name: string
-  readonly type: ValueType
-  readonly values: Value[]
-  readonly statuses: StatusName[]
-}
-
-interface Spine {
-  readonly rows: number
-  readonly t: Float64Array
-  readonly fields: readonly FieldPlan[]
-  readonly columns: readonly Column[]
-  readonly timeNulls: Uint8Array | null
-}
-
-function formatOf(out: string): string {
-  if (out.endsWith('.parquet')) return 'FORMAT parquet, COMPRESSION zstd'
-  if (out.endsWith('.csv')) return 'FORMAT csv, HEADER true'
-  throw failOffline(
-    'TM_EXPORT_FORMAT',
-    `${out}: the format follows the extension, and this version writes .parquet and .csv`,
-  )
-}
-
-async function readSpine(
-  context: OfflineContext,
-  service: CompiledService,
-  path: string,
-  timestamp: string,
-): Promise<Spine> {
-  const fields = new Map<string, FieldPlan>([
-    [timestamp, { name: timestamp, type: { kind: 'timestamp' }, nullable: true, nonFinite: 'reject' }],
-  ])
-  const emptyStrings = new Set<string>()
-  for (const version of new Set(service.plan.features.map(({ viewVersion }) => viewVersion))) {
-    for (const column of (await context.registry.view(version)).plan.entity.columns) {
-      fields.set(column.name, { ...column, nullable: true })
-      if (column.type.kind === 'string') emptyStrings.add(column.name)
-    }
-  }
-  for (const field of service.plan.request) fields.set(field.name, { ...field, nullable: true })
-  const list = [...fields.values()]
-  const batches: { rows: number; columns: readonly Column[] }[] = []
-  try {
-    for await (const batch of context.tables.readColumns(path, list, { emptyStrings })) batches.push(batch)
-  } catch (error) {
-    if (isTidemarkError(error) && error.code.startsWith('TM_COLUMN'))
-      throw failOffline('TM_SPINE_COLUMN', error.message, { details: error.details, cause: error })
-    throw error
-  }
-  const rows = batches.reduce((sum, batch) => sum + batch.rows, 0)
-  const columns = list.map((field, f) => {
-    const builder = createColumnBuilder(field.type, rows)
-    let at = 0
-    for (const batch of batches)
-      for (let i = 0; i < batch.rows; i++) builder.set(at++, columnValue(batch.columns[f], i))
-    return builder.finish()
+async function loadPlan({ registry }: OfflineContext, name: string): Promise<ExportPlan> {
+  const service = await registry.registeredService(name)
+  const versions = [...new Set(service.plan.features.map(({ viewVersion }) => viewVersion))]
+  const views = await Promise.all(versions.map((version) => registry.view(version)))
+  const stored = async <P>(kind: 'view' | 'service', version: string, plan: P): Promise<StoredVersion<P>> => ({
+    version,
+    plan,
+    code: (await registry.storedVersion(kind, version)).code,
   })
-  const time = columns[0] as NumberColumn
-  const missing = time.nulls?.indexOf(1) ?? -1
-  if (missing >= 0)
-    throw failOffline('TM_SPINE_COLUMN', `row ${missing + 1} of ${path} has no ${timestamp}: every row needs a time`, {
-      details: { row: missing + 1, column: timestamp },
-    })
-  return { rows, t: time.values, fields: list, columns, timeNulls: time.nulls }
+  const { git } = await registry.storedVersion('service', service.version)
+  return {
+    service,
+    views,
+    program: {
+      service: await stored('service', service.version, service.plan),
+      views: await Promise.all(views.map((view) => stored('view', view.version, view.plan))),
+    },
+    git: { name: service.plan.name, version: service.version, ...git },
+  }
 }
 
-/** End positions by keyed partition. Refuses rows later than what is known to be archived completely. */
-async function pinPositions(
-  context: OfflineContext,
-  service: CompiledService,
-  t: Float64Array,
-  asOf: AsOf,
-): Promise<Record<string, number>> {
-  const progress = await context.metadata.listProgress<ArchiveProgress>('archive')
-  const positions: Record<string, number> = {}
-  let completeUntil = Infinity
-  for (const version of new Set(service.plan.features.map(({ viewVersion }) => viewVersion))) {
-    const { source, entity } = (await context.registry.view(version)).plan
-    for (let partition = 0; partition < context.partitions; partition++) {
-      const key = `${source.name}.${entity.name}/${partition}`
-      const held = progress.get(key)
-      positions[key] = held?.nextOffset ?? 0
-      completeUntil = Math.min(completeUntil, held?.completeUntil ?? 0)
-    }
-  }
-  const late = asOf === 'arrival' ? t.findIndex((time) => time > completeUntil) : -1
-  if (late >= 0) {
-    throw failOffline(
-      'TM_SPINE_TOO_LATE',
-      `spine row ${late + 1} is at ${new Date(t[late]).toISOString()}, the archive is complete until ${new Date(completeUntil).toISOString()}: wait, or leave later rows out`,
-      { details: { row: late + 1, completeUntil } },
+/** Every row's time, epoch ms. */
+async function readTimes(
+  { tables }: OfflineContext,
+  { source, timestamp, path, rows }: Spine,
+  signal?: AbortSignal,
+): Promise<Float64Array> {
+  const t = new Float64Array(new SharedArrayBuffer(8 * rows))
+  let missing = Infinity
+  try {
+    await tables.scan(
+      `SELECT "__row"::INTEGER, ${sqlName(timestamp)}::DOUBLE FROM (${source.sql})`,
+      (chunk) => {
+        const numbers = chunk.items(0) as Int32Array
+        const times = chunk.items(1) as Float64Array
+        const validity = chunk.validity(1)
+        for (let i = 0; i < chunk.rows; i++) {
+          if (validity !== null && ((validity[i >> 6] >> BigInt(i & 63)) & 1n) === 0n)
+            missing = Math.min(missing, numbers[i])
+          t[numbers[i]] = times[i]
+        }
+      },
+      signal,
     )
+  } catch (error) {
+    signal?.throwIfAborted()
+    throw await asSpineError(source.explain(error).then((reason) => Promise.reject(reason)))
   }
-  return positions
+  if (missing === Infinity) return t
+  throw failOffline('TM_SPINE_COLUMN', `row ${missing + 1} of ${path} has no ${timestamp}: every row needs a time`, {
+    details: { row: missing + 1, column: timestamp },
+  })
 }
 
-async function evaluateService(
+interface Evaluation {
+  readonly spine: Spine
+  readonly t: Float64Array
+  readonly asOf: AsOf
+  readonly pinned: PinnedPositions
+  readonly options: ExportOptions
+}
+
+async function evaluateViews(
   context: OfflineContext,
-  service: CompiledService,
-  spine: Spine,
-  asOf: AsOf,
-): Promise<ResultColumn[]> {
-  const byView = new Map<string, ResultColumn[]>()
-  for (const version of new Set(service.plan.features.map(({ viewVersion }) => viewVersion))) {
-    const view = await context.registry.view(version)
-    const columns = view.plan.entity.columns.map(
-      ({ name }) => spine.columns[spine.fields.findIndex((field) => field.name === name)],
-    )
-    const keys = entityKeysOfBatch(view.plan.entity, columns, spine.rows)
-    byView.set(
-      version,
-      await evaluateRows(context, view, asOf === 'event-time' ? 'event-time' : 'arrival', {
-        ...keys,
-        bound: spine.t,
-        t: spine.t,
+  pool: TaskPool,
+  { views }: ExportPlan,
+  { spine, t, asOf, pinned, options }: Evaluation,
+): Promise<UnitResult[][]> {
+  const { onProgress, signal } = options
+  const results: UnitResult[][] = []
+  let events = 0
+  let rows = 0
+  for (const [number, view] of views.entries()) {
+    const keyedLog = `${view.plan.source.name}.${view.plan.entity.name}`
+    results.push(
+      await evaluateView(context, pool, {
+        spine,
+        t,
+        number,
+        view,
+        visibility: asOf === 'event-time' ? 'event-time' : 'arrival',
+        endOffset: Array.from(
+          { length: context.partitions },
+          (_, partition) => pinned.positions[`${keyedLog}/${partition}`],
+        ),
+        onEvents: (count) => onProgress?.({ phase: 'events', done: (events += count), total: null }),
+        onRows: (count) => onProgress?.({ phase: 'rows', done: (rows += count), total: spine.rows * views.length }),
+        signal,
       }),
     )
-  }
-  const results: ResultColumn[] = []
-  for (const { viewVersion, feature } of service.plan.features) {
-    const view = await context.registry.view(viewVersion)
-    const column = byView.get(viewVersion)?.[view.plan.features.findIndex(({ name }) => name === feature)]
-    if (column !== undefined) results.push(column)
+    signal?.throwIfAborted()
   }
   return results
 }
 
-/** Features and derived fields, row by row where there is something to derive. */
-function deriveColumns(service: CompiledService, features: readonly ResultColumn[], spine: Spine): OutputColumn[] {
-  const { plan } = service
-  const out: OutputColumn[] = [
-    ...plan.features.map(({ fullName, type }) => ({ name: fullName, type, values: [], statuses: [] })),
-    ...plan.derived.map(({ name, type }) => ({ name, type, values: [], statuses: [] })),
-  ]
-  const request = plan.request.map(({ name }) => spine.columns[spine.fields.findIndex((field) => field.name === name)])
-  for (let row = 0; row < spine.rows; row++) {
-    const values = features.map((column) => resultValue(column, row))
-    const statuses: StatusName[] = features.map((column) => STATUS_NAMES[column.statuses[row]])
-    for (const column of request) {
-      values.push(columnValue(column, row))
-      statuses.push('PRESENT')
-    }
-    deriveRow(service, values, statuses)
-    out.forEach((column, i) => {
-      const at = i < features.length ? i : i + request.length
-      column.values.push(values[at])
-      column.statuses.push(statuses[at])
-    })
-  }
-  return out
+interface Written {
+  readonly sha256: string
+  readonly summaries: readonly ColumnSummary[]
 }
 
-/** The storage of a value type in files; lists and maps are not computed by this version. */
-function fileType(type: ValueType): FieldType {
-  if (type.kind === 'count') return { kind: 'int64' }
-  if (type.kind === 'list' || type.kind === 'map')
-    throw failOffline('TM_EXPORT_FORMAT', `a column of type ${type.kind} cannot be written by this version`)
-  return type
-}
-
-async function write(
-  context: OfflineContext,
-  spine: string,
-  out: string,
-  format: string,
-  columns: readonly OutputColumn[],
-): Promise<void> {
-  const fields = columns.map(({ name, type }) => ({
-    name,
-    type: fileType(type),
-    nullable: true,
-    nonFinite: 'reject' as const,
-  }))
-  const rows = columns[0]?.values.length ?? 0
-  const built = columns.map(({ type, values }, c) => {
-    const builder = createColumnBuilder(fields[c].type, rows)
-    values.forEach((value, row) =>
-      builder.set(row, type.kind === 'count' && value !== null ? BigInt(value as number) : value),
-    )
-    return builder.finish()
+async function writeResult(
+  pool: TaskPool,
+  { service, views }: ExportPlan,
+  {
+    spine,
+    request,
+    results,
+    out,
+    options,
+  }: {
+    spine: Spine
+    request: readonly Column[]
+    results: readonly UnitResult[][]
+    out: string
+    options: ExportOptions
+  },
+): Promise<Written> {
+  const added = addedColumns(service.plan)
+  const summaries = added.map(emptySummary)
+  const features = service.plan.features.map(({ viewVersion, feature }) => {
+    const view = views.findIndex(({ version }) => version === viewVersion)
+    return { view, feature: views[view].plan.features.findIndex(({ name }) => name === feature) }
   })
-  await context.tables.createTable('export_features', fields)
-  await context.tables.appendColumns('export_features', fields, { rows, columns: built })
-  await context.tables.execute(
-    `COPY (SELECT * FROM ${fileSource(spine)} POSITIONAL JOIN export_features) TO ${sqlText(out)} (${format})`,
+  const { rowGroups } = spine.parquet
+  const firstRows = rowGroups.map((_, g) => rowGroups.slice(0, g).reduce((sum, rows) => sum + rows, 0))
+  const encode = (g: number): Promise<EncodedRowGroup> => {
+    const range = { firstRow: firstRows[g], rows: rowGroups[g] }
+    return pool.run({
+      kind: 'encode',
+      ...range,
+      sections: sectionsOf(results, range),
+      features,
+      request: service.plan.derived.length === 0 ? [] : sliceColumns(request, range),
+    }) as Promise<EncodedRowGroup>
+  }
+  // A few row groups ahead of the writer, so that threads are busy and memory is bounded.
+  const ahead: Promise<EncodedRowGroup>[] = []
+  let started = 0
+  const sha256 = await spliceParquet({
+    spine: spine.parquet,
+    out,
+    schema: added.flatMap(({ name, type }) => shapeOf(name, type).schema),
+    columns: async (g) => {
+      options.signal?.throwIfAborted()
+      for (; started < rowGroups.length && started <= g + pool.threads; started++) {
+        const encoded = encode(started)
+        encoded.catch(() => {})
+        ahead.push(encoded)
+      }
+      const encoded = await ahead.shift()!
+      encoded.summaries.forEach((summary, i) => mergeSummary(summaries[i], summary))
+      options.onProgress?.({ phase: 'write', done: firstRows[g] + rowGroups[g], total: spine.rows })
+      return encoded
+    },
+  })
+  return { sha256, summaries }
+}
+
+function sectionsOf(
+  results: readonly UnitResult[][],
+  { firstRow, rows }: { firstRow: number; rows: number },
+): ResultSection[] {
+  return results.flatMap((units, view) =>
+    units.flatMap((unit) => {
+      const from = firstAtLeast(unit.rows, firstRow)
+      const to = firstAtLeast(unit.rows, firstRow + rows)
+      if (from === to) return []
+      const columns = unit.columns.map((column) =>
+        column.storage === 'objects' ? { ...column, objects: column.objects.slice(from, to) } : column,
+      )
+      return [{ view, rows: unit.rows.subarray(from, to), from, columns }]
+    }),
   )
-  await context.tables.dropTable('export_features')
+}
+
+function firstAtLeast(ascending: Int32Array, row: number): number {
+  let low = 0
+  let high = ascending.length
+  while (low < high) {
+    const middle = (low + high) >>> 1
+    if (ascending[middle] < row) low = middle + 1
+    else high = middle
+  }
+  return low
+}
+
+function sliceColumns(columns: readonly Column[], { firstRow, rows }: { firstRow: number; rows: number }): Column[] {
+  const numbers = Int32Array.from({ length: rows }, (_, i) => firstRow + i)
+  return columns.map((column) => gatherColumn(column, numbers))
+}
+
+function brokenNullShares(
+  { service, views }: ExportPlan,
+  columns: Manifest['columns'],
+  rows: number,
+): Manifest['nullShareBroken'] {
+  return service.plan.features.flatMap(({ viewVersion, feature, fullName }, i) => {
+    const allowed =
+      views.find(({ version }) => version === viewVersion)?.plan.features.find(({ name }) => name === feature)
+        ?.nullShareMax ?? null
+    const nullShare = rows === 0 ? 0 : columns[i].nulls / rows
+    return allowed === null || nullShare <= allowed ? [] : [{ name: fullName, nullShare, allowed }]
+  })
 }
 
 async function sha256(path: string): Promise<string> {
   const hash = createHash('sha256')
-  for await (const chunk of createReadStream(path)) hash.update(chunk as Buffer)
+  for await (const chunk of createReadStream(path, { highWaterMark: 1 << 20 })) hash.update(chunk as Buffer)
   return hash.digest('hex')
 }

@@ -18,6 +18,16 @@ import { ViewSets } from './view-sets.ts'
 
 export type { PlanReport } from './plan-report.ts'
 
+export interface StoredVersion {
+  readonly version: string
+  /** Canonical JSON. */
+  readonly plan: string
+  /** The bundle; '' without functions. */
+  readonly code: string
+  /** Of the working tree that registered it first. */
+  readonly git: GitState
+}
+
 export interface GitState {
   readonly commit: string | null
   readonly dirty: boolean
@@ -136,6 +146,17 @@ export class Registry {
     }
     this.#views.set(version, view)
     return view
+  }
+
+  /** Plan, bundle and origin of a view or service version, for other threads and processes. */
+  async storedVersion(kind: 'view' | 'service', version: string): Promise<StoredVersion> {
+    const row = await this.#metadata.db
+      .selectFrom('versions')
+      .select(['plan', 'code', 'git_commit', 'git_dirty'])
+      .where('kind', '=', kind)
+      .where('version', '=', version)
+      .executeTakeFirstOrThrow()
+    return { version, plan: row.plan, code: row.code, git: { commit: row.git_commit, dirty: row.git_dirty === 1 } }
   }
 
   /** A service by name (the version it serves; before it serves any, the registered one) or by version. */

@@ -38,15 +38,24 @@ export interface ResultColumn {
 const NUMBER_KINDS = new Set(['float64', 'float32', 'int32', 'timestamp', 'count', 'bool'])
 
 export function createResultColumn(type: ValueType, rows: number): ResultColumn {
+  return createColumn(type, rows, (bytes) => new ArrayBuffer(bytes))
+}
+
+/** In memory that threads share; `objects` are not. */
+export function createSharedColumn(type: ValueType, rows: number): ResultColumn {
+  return createColumn(type, rows, (bytes) => new SharedArrayBuffer(bytes))
+}
+
+function createColumn(type: ValueType, rows: number, allocate: (bytes: number) => ArrayBufferLike): ResultColumn {
   const storage = NUMBER_KINDS.has(type.kind) ? 'numbers' : type.kind === 'int64' ? 'bigints' : 'objects'
   return {
     type,
     storage,
-    numbers: new Float64Array(storage === 'numbers' ? rows : 0),
-    bigints: new BigInt64Array(storage === 'bigints' ? rows : 0),
+    numbers: new Float64Array(allocate(storage === 'numbers' ? 8 * rows : 0)),
+    bigints: new BigInt64Array(allocate(storage === 'bigints' ? 8 * rows : 0)),
     objects: storage === 'objects' ? Array.from<Value>({ length: rows }).fill(null) : [],
-    nulls: new Uint8Array(rows),
-    statuses: new Uint8Array(rows),
+    nulls: new Uint8Array(allocate(rows)),
+    statuses: new Uint8Array(allocate(rows)),
   }
 }
 

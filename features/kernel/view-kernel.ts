@@ -5,7 +5,8 @@ import type { ResultColumn } from '../aggregation/result-column.ts'
 import { invariant } from '../errors/tidemark-error.ts'
 import { canonicalJson } from '../plan/canonical-json.ts'
 import type { FeaturePlan, InputPlan } from '../plan/view-plan.ts'
-import type { Column } from '../values/column.ts'
+import { COLUMN_STORAGE } from '../values/column.ts'
+import type { Column, ColumnStorage } from '../values/column.ts'
 import type { EventBatch } from '../values/event-batch.ts'
 import type { CompiledView } from './compiled-view.ts'
 import { createEventCursor } from './event-row.ts'
@@ -85,6 +86,11 @@ export class ViewKernel {
       index: batch.index,
       bucket: slot.bucketColumn < 0 ? null : batch.columns[slot.bucketColumn],
     }
+  }
+
+  /** How input number `input` is stored in a column. */
+  inputStorage(input: number): ColumnStorage {
+    return COLUMN_STORAGE[this.#inputs[input].type.kind]
   }
 
   #compileTracks(): Track[] {

@@ -3,6 +3,7 @@ import type { DuckDBType, DuckDBValue, DuckDBVector } from '@duckdb/node-api'
 import type { FieldPlan, FieldType } from '../../features/plan/field-type.ts'
 import type { Column } from '../../features/values/column.ts'
 import { COLUMN_STORAGE, columnValue } from '../../features/values/column.ts'
+import type { FixedWidthItems } from './tables.ts'
 
 /** The DuckDB type in which a field is stored. */
 export function duckType(type: FieldType): DuckDBType {
@@ -42,10 +43,22 @@ export function duckValues(column: Column, from: number, to: number): DuckDBValu
   return values
 }
 
-/** A typed array, where the vector is of a fixed-width type. */
-function fixedWidth(vector: DuckDBVector): Float64Array | BigInt64Array | null {
+/** The memory of a vector of fixed width. */
+export function fixedWidth(vector: DuckDBVector): FixedWidthItems {
   const items: unknown = 'items' in vector ? vector.items : null
-  return items instanceof Float64Array || items instanceof BigInt64Array ? items : null
+  if (
+    items instanceof Float64Array ||
+    items instanceof BigInt64Array ||
+    items instanceof Int32Array ||
+    items instanceof Uint8Array
+  )
+    return items
+  throw new TypeError('a column of this type has no fixed width here')
+}
+
+/** A vector's validity words, or null where every row is valid. */
+export function validityOf(vector: DuckDBVector): BigUint64Array | null {
+  return 'validity' in vector ? (vector.validity as { data: BigUint64Array | null }).data : null
 }
 
 /** Collects vectors of one result column into one Column. Numbers arrive as DOUBLE, int64 as BIGINT, strings as VARCHAR, bool as BOOLEAN. */
@@ -70,8 +83,8 @@ export class ColumnCollector {
     this.#grow(rows)
     const at = this.#rows
     this.#rows += rows
-    const items = fixedWidth(vector)
-    const allValid = !('validity' in vector) || (vector.validity as { data: unknown }).data === null
+    const items: unknown = 'items' in vector ? vector.items : null
+    const allValid = validityOf(vector) === null
     const storage = COLUMN_STORAGE[this.#field.type.kind]
     if (allValid && storage === 'number' && items instanceof Float64Array) {
       this.#numbers.set(items.subarray(0, rows), at)

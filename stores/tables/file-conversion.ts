@@ -11,16 +11,24 @@ export interface TypedSource {
   readonly sql: string
 }
 
-/** The table function that reads a file by its extension, column types found by looking at the values. */
-export function fileSource(path: string): string {
+/**
+ * The table function that reads a file by its extension, column types found by looking at the values; `textColumns` of a CSV file are VARCHAR whatever
+ * their values look like.
+ */
+export function fileSource(path: string, textColumns: readonly string[] = []): string {
   switch (formatOf(path)) {
     case 'parquet':
       return `read_parquet(${sqlText(path)})`
     case 'csv':
-      return `read_csv(${sqlText(path)}, header = true, sample_size = -1)`
+      return `read_csv(${sqlText(path)}, header = true, sample_size = -1${csvTypes(textColumns)})`
     case 'json':
       return `read_json_auto(${sqlText(path)}, sample_size = -1)`
   }
+}
+
+function csvTypes(textColumns: readonly string[]): string {
+  if (textColumns.length === 0) return ''
+  return `, types = {${textColumns.map((name) => `${sqlName(name)}: 'VARCHAR'`).join(', ')}}`
 }
 
 export function typedSource(path: string, columns: readonly FileColumn[]): TypedSource {

@@ -3,10 +3,10 @@ import { DuckDBDataChunk, DuckDBInstance } from '@duckdb/node-api'
 import type { DuckDBConnection } from '@duckdb/node-api'
 import type { FieldPlan } from '../../features/plan/field-type.ts'
 import { failStore } from '../errors.ts'
-import { ColumnCollector, duckType, duckValues } from './duckdb-values.ts'
+import { ColumnCollector, duckType, duckValues, fixedWidth, validityOf } from './duckdb-values.ts'
 import { conversion, extensionOf, fileSource, typedSource } from './file-conversion.ts'
 import { sqlName, sqlText } from './tables.ts'
-import type { ColumnBatch, FileColumn, ReadOptions, Tables } from './tables.ts'
+import type { ColumnBatch, FileColumn, RawChunk, ReadOptions, RowSource, Tables } from './tables.ts'
 
 /** DuckDB's own vector size: the most rows a data chunk takes. */
 const CHUNK_ROWS = 2048
@@ -62,9 +62,30 @@ class DuckTables implements Tables {
     fields: readonly FieldPlan[],
     options: ReadOptions = {},
   ): AsyncIterable<ColumnBatch> {
+    const { source, columns, explain } = await this.#typed(path, fields, options)
+    try {
+      yield* this.queryColumns(`SELECT ${columns.join(', ')} FROM ${source.sql}`, fields)
+    } catch (error) {
+      throw await explain(error)
+    }
+  }
+
+  async rowSource(path: string, fields: readonly FieldPlan[], options: ReadOptions = {}): Promise<RowSource> {
+    const { source, columns, explain } = await this.#typed(path, fields, options)
+    const named = fields.map((field, i) => `${columns[i]} AS ${sqlName(field.name)}`).join(', ')
+    if (source.format === 'parquet')
+      return {
+        sql: `SELECT file_row_number AS "__row", ${named} FROM read_parquet(${sqlText(path)}, file_row_number = true)`,
+        explain,
+      }
+    return { sql: `SELECT row_number() OVER () - 1 AS "__row", ${named} FROM ${source.sql}`, explain }
+  }
+
+  /** The SQL of each field of a file. */
+  async #typed(path: string, fields: readonly FieldPlan[], options: ReadOptions) {
     const present = await this.describe(path)
     const source = typedSource(path, present)
-    const select = fields.map((field) => {
+    const columns = fields.map((field) => {
       const column = present.find(({ name }) => name === field.name)
       if (column === undefined)
         throw failStore(
@@ -77,14 +98,10 @@ class DuckTables implements Tables {
       const keepsEmpty = source.format === 'csv' && options.emptyStrings?.has(field.name) === true
       return keepsEmpty ? `coalesce(${sql}, '')` : sql
     })
-    try {
-      yield* this.queryColumns(`SELECT ${select.join(', ')} FROM ${source.sql}`, fields)
-    } catch (error) {
-      throw (
-        (await this.#explain(path, fields, present)) ??
-        failStore('TM_FILE_UNREADABLE', `${path}: ${firstLine(error)}`, { cause: error })
-      )
-    }
+    const explain = async (error: unknown): Promise<Error> =>
+      (await this.#explain(path, fields, present)) ??
+      failStore('TM_FILE_UNREADABLE', `${path}: ${firstLine(error)}`, { cause: error })
+    return { source, columns, explain }
   }
 
   /** Which column and row made a read fail. */
@@ -138,6 +155,21 @@ class DuckTables implements Tables {
     }
   }
 
+  async scan(sql: string, onChunk: (chunk: RawChunk) => void, signal?: AbortSignal): Promise<void> {
+    const connection = await connect(this.#instance)
+    try {
+      const result = await connection.stream(sql)
+      for (;;) {
+        signal?.throwIfAborted()
+        const chunk = await result.fetchChunk()
+        if (chunk === null || chunk.rowCount === 0) return
+        onChunk(rawChunk(chunk))
+      }
+    } finally {
+      connection.closeSync()
+    }
+  }
+
   async execute(sql: string): Promise<void> {
     await this.#connection.run(sql)
   }
@@ -175,6 +207,15 @@ class DuckTables implements Tables {
     this.#closed = true
     this.#connection.closeSync()
     this.#instance.closeSync()
+  }
+}
+
+function rawChunk(chunk: DuckDBDataChunk): RawChunk {
+  return {
+    rows: chunk.rowCount,
+    items: (column) => fixedWidth(chunk.getColumnVector(column)),
+    validity: (column) => validityOf(chunk.getColumnVector(column)),
+    collect: (column, collector) => collector.add(chunk.getColumnVector(column), chunk.rowCount),
   }
 }
 

@@ -1,5 +1,6 @@
 import type { FieldPlan } from '../../features/plan/field-type.ts'
 import type { Column } from '../../features/values/column.ts'
+import type { ColumnCollector } from './duckdb-values.ts'
 
 /** Rows of a file, query or table, column-wise. */
 export interface ColumnBatch {
@@ -17,6 +18,27 @@ export interface ReadOptions {
   readonly emptyStrings?: ReadonlySet<string>
 }
 
+export type FixedWidthItems = Float64Array | BigInt64Array | Int32Array | Uint8Array
+
+/** Some rows of a query as they lie in memory. What the methods give is valid until the callback that got the chunk returns. */
+export interface RawChunk {
+  readonly rows: number
+  /** The values of a column of fixed width, at least `rows` of them; those of nulls are arbitrary. DOUBLE, BIGINT, INTEGER, UTINYINT. */
+  items(column: number): FixedWidthItems
+  /** Bit i mod 64 of word i / 64 is 0 where row i is null; null: no row is. */
+  validity(column: number): BigUint64Array | null
+  /** JavaScript values in a column's own storage, for types that have no fixed width. */
+  collect(column: number, collector: ColumnCollector): void
+}
+
+/** Rows of a file as SQL. */
+export interface RowSource {
+  /** SELECT of `"__row"` (from 0, in file order) and the fields by name, converted as `readColumns` says. */
+  readonly sql: string
+  /** What made a statement over it fail: TM_COLUMN_TYPE with column and first row, or TM_FILE_UNREADABLE. */
+  explain(error: unknown): Promise<Error>
+}
+
 /**
  * The tables port: reads and writes CSV, Parquet and JSONL, selects, sorts and joins (DuckDB). It never computes a feature. Timestamps in tables that
  * Tidemark makes are BIGINT epoch ms.
@@ -30,6 +52,10 @@ export interface Tables {
   queryColumns(sql: string, fields: readonly FieldPlan[]): AsyncIterable<ColumnBatch>
   /** The same as one batch. */
   queryAll(sql: string, fields: readonly FieldPlan[]): Promise<ColumnBatch>
+  /** A query's rows chunk by chunk, in no particular order unless the SQL says one, several calls at once if need be. Stops with the signal's reason. */
+  scan(sql: string, onChunk: (chunk: RawChunk) => void, signal?: AbortSignal): Promise<void>
+  /** As `readColumns`, for further SQL. */
+  rowSource(path: string, fields: readonly FieldPlan[], options?: ReadOptions): Promise<RowSource>
   execute(sql: string): Promise<void>
   /** A table in memory (spilling to disk) that `appendColumns` fills. */
   createTable(name: string, fields: readonly FieldPlan[]): Promise<void>

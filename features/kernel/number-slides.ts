@@ -1,0 +1,344 @@
+import { STATUS, setNull } from '../aggregation/result-column.ts'
+import type { ResultColumn } from '../aggregation/result-column.ts'
+import { setCount, setNumber, setPresent } from '../aggregation/readers.ts'
+import type { NumberColumn } from '../values/column.ts'
+import { tileOf } from './state-table.ts'
+import type { SweepInput } from './sweep.ts'
+import type { TrackTiles } from './track-tiles.ts'
+import type { Slot, ViewKernel } from './view-kernel.ts'
+
+/** True for slots that `NumberSlides` knows: counts of events, and sums, minima and maxima of doubles. */
+export function slidesNumbers(kernel: ViewKernel, slot: Slot): boolean {
+  if (slot.bucketColumn >= 0) return false
+  if (slot.spec.kind === 'count') return slot.input < 0
+  if (!['sum', 'min', 'max'].includes(slot.spec.kind)) return false
+  return kernel.inputStorage(slot.input) === 'number'
+}
+
+/** The events of a group that contribute to slots with one set of nulls: indexes first…end − 1 of `tau`, in the order in which they become visible. */
+interface Contributing {
+  readonly nulls: Uint8Array | null
+  tau: Float64Array
+  first: number
+  end: number
+  /** The event of each index, or null where they are the batch's own indexes. */
+  rows: Int32Array | null
+  /** τ never goes down: a window is a range of indexes. */
+  inOrder: boolean
+  /** Per row of the group: end of the visible ones. */
+  ends: Int32Array
+  /** Per row of the group, for each window of the view: index of the window's oldest event. */
+  readonly starts: { readonly hopMs: number; readonly tiles: number; readonly of: Int32Array; group: number }[]
+}
+
+/**
+ * Sliding windows over typed arrays where events become visible in the order of τ, so that a window is a range of events: a count is a difference, a sum
+ * the difference of exact prefix sums in two doubles, min and max the first entry at or after the window's start of one deque of suffix extremes that all
+ * windows share. A prefix or a difference that two doubles do not hold exactly is refused, never rounded: `run` says false, and the cells compute the group.
+ */
+export class NumberSlides {
+  readonly #kernel: ViewKernel
+  readonly #input: SweepInput
+  readonly #place: Int32Array
+  readonly #out: readonly ResultColumn[]
+  readonly #known: Contributing[] = []
+  #opened: Contributing[] = []
+  #group = -1
+  #values = new Float64Array(0)
+  #high = new Float64Array(0)
+  #low = new Float64Array(0)
+  #sums = new Float64Array(0)
+
+  constructor(kernel: ViewKernel, input: SweepInput, place: Int32Array, out: readonly ResultColumn[]) {
+    this.#kernel = kernel
+    this.#input = input
+    this.#place = place
+    this.#out = out
+  }
+
+  openGroup(group: number): void {
+    this.#group = group
+    if (this.#opened.length > 0) this.#opened = []
+  }
+
+  /** Reads all windows of a slot; false where it cannot: then nothing that it wrote counts. */
+  run(slot: Slot, { track }: TrackTiles): boolean {
+    const column = slot.input < 0 ? null : (this.#kernel.slotInput(slot, this.#input.prepared).column as NumberColumn)
+    const events = this.#contributing(column === null ? null : column.nulls)
+    if (!events.inOrder) return false
+    const starts = slot.windows.map(({ tiles }) => this.#starts(events, track.hopMs, tiles))
+    if (column === null) {
+      slot.windows.forEach(({ readers }, w) => this.#readCounts(readers, starts[w], events.ends))
+      return true
+    }
+    const values = this.#valuesOf(column, events)
+    if (slot.spec.kind !== 'sum') {
+      this.#slideExtremes(slot, values, events, starts)
+      return true
+    }
+    if (!this.#prefixSums(values, events)) return false
+    return slot.windows.every(({ readers }, w) => this.#readSums(readers, starts[w], events))
+  }
+
+  #contributing(nulls: Uint8Array | null): Contributing {
+    const opened = this.#opened.find((events) => events.nulls === nulls)
+    if (opened !== undefined) return opened
+    let events = this.#known.find((known) => known.nulls === nulls)
+    if (events === undefined) {
+      const none = new Int32Array(0)
+      events = {
+        nulls,
+        tau: this.#input.prepared.batch.tau,
+        first: 0,
+        end: 0,
+        rows: null,
+        inOrder: true,
+        ends: none,
+        starts: [],
+      }
+      this.#known.push(events)
+    }
+    this.#opened.push(events)
+    const { selected } = this.#input.prepared
+    if (nulls === null && selected === null) this.#takeAll(events)
+    else this.#takeSome(events, nulls, selected)
+    events.inOrder = isAscending(events.tau, events.first, events.end)
+    return events
+  }
+
+  #takeAll(events: Contributing): void {
+    const { eventStart, rowStart, visible } = this.#input
+    events.first = eventStart[this.#group]
+    events.end = eventStart[this.#group + 1]
+    const firstRow = rowStart[this.#group]
+    const rows = rowStart[this.#group + 1] - firstRow
+    events.ends = room(events.ends, rows)
+    for (let row = 0; row < rows; row++) events.ends[row] = events.first + visible[firstRow + row]
+  }
+
+  #takeSome(events: Contributing, nulls: Uint8Array | null, selected: Uint8Array | null): void {
+    const { eventStart, rowStart, visible, prepared } = this.#input
+    const from = eventStart[this.#group]
+    const to = eventStart[this.#group + 1]
+    const rowsOf = (events.rows = room(events.rows ?? new Int32Array(0), to - from))
+    if (events.tau === prepared.batch.tau || events.tau.length < to - from) events.tau = new Float64Array(rowsOf.length)
+    const firstRow = rowStart[this.#group]
+    const rows = rowStart[this.#group + 1] - firstRow
+    events.ends = room(events.ends, rows)
+    let count = 0
+    let next = from
+    const take = (end: number): void => {
+      for (; next < end; next++) {
+        if ((selected !== null && selected[next] === 0) || (nulls !== null && nulls[next] === 1)) continue
+        rowsOf[count] = next
+        events.tau[count++] = prepared.batch.tau[next]
+      }
+    }
+    for (let row = 0; row < rows; row++) {
+      take(from + visible[firstRow + row])
+      events.ends[row] = count
+    }
+    events.end = count
+  }
+
+  /** Per row the first index whose τ lies in the window of `tiles` hops. */
+  #starts(events: Contributing, hopMs: number, tiles: number): Int32Array {
+    let entry = events.starts.find((known) => known.hopMs === hopMs && known.tiles === tiles)
+    const { rowStart, t } = this.#input
+    const firstRow = rowStart[this.#group]
+    const rows = rowStart[this.#group + 1] - firstRow
+    if (entry === undefined || entry.of.length < rows) {
+      const known = entry
+      entry = { hopMs, tiles, of: room(new Int32Array(0), rows), group: -1 }
+      if (known === undefined) events.starts.push(entry)
+      else events.starts[events.starts.indexOf(known)] = entry
+    }
+    if (entry.group === this.#group) return entry.of
+    entry.group = this.#group
+    const { of } = entry
+    const { tau, end } = events
+    let start = events.first
+    for (let row = 0; row < rows; row++) {
+      const oldest = hopMs === Infinity ? -Infinity : (tileOf(t[firstRow + row], hopMs) - tiles) * hopMs
+      while (start < end && tau[start] < oldest) start++
+      of[row] = start
+    }
+    return of
+  }
+
+  #valuesOf(column: NumberColumn, { rows, end }: Contributing): Float64Array {
+    if (rows === null) return column.values
+    if (this.#values.length < end) this.#values = new Float64Array(Math.max(end, 2 * this.#values.length))
+    for (let i = 0; i < end; i++) this.#values[i] = column.values[rows[i]]
+    return this.#values
+  }
+
+  /** A start may lie beyond the visible end: an empty window. */
+  #readCounts(readers: Slot['windows'][number]['readers'], starts: Int32Array, ends: Int32Array): void {
+    const firstRow = this.#input.rowStart[this.#group]
+    const rows = this.#input.rowStart[this.#group + 1] - firstRow
+    for (const { feature } of readers) {
+      const out = this.#out[feature]
+      for (let row = 0; row < rows; row++)
+        setCount(out, this.#place[firstRow + row], Math.max(ends[row] - starts[row], 0))
+    }
+  }
+
+  /** Σ of the first k values as high[k] + low[k], high = round(Σ); false where two doubles do not hold one. See `SumCells`. */
+  #prefixSums(values: Float64Array, { first, end }: Contributing): boolean {
+    if (this.#high.length < end - first + 1) {
+      this.#high = new Float64Array(2 * (end - first) + 64)
+      this.#low = new Float64Array(this.#high.length)
+    }
+    const high = this.#high
+    const low = this.#low
+    high[0] = 0
+    low[0] = 0
+    let a = 0
+    let c = 0
+    for (let i = first; i < end; i++) {
+      const b = values[i]
+      const s = a + b
+      const sb = s - a
+      const e = a - (s - sb) + (b - sb)
+      const u = c + e
+      const ub = u - c
+      if (c - (u - ub) + (e - ub) !== 0) return false
+      a = s + u
+      const hb = a - s
+      c = s - (a - hb) + (u - hb)
+      // Not a number where the sum overflows.
+      if (c !== c) return false
+      high[i - first + 1] = a
+      low[i - first + 1] = c
+    }
+    return true
+  }
+
+  #readSums(readers: Slot['windows'][number]['readers'], starts: Int32Array, { first, ends }: Contributing): boolean {
+    const firstRow = this.#input.rowStart[this.#group]
+    const rows = this.#input.rowStart[this.#group + 1] - firstRow
+    if (this.#sums.length < rows) this.#sums = new Float64Array(Math.max(rows, 2 * this.#sums.length))
+    const sums = this.#sums
+    if (!differences(this.#high, this.#low, starts, ends, first, rows, sums)) return false
+    return readers.every(({ feature }) => {
+      const { kind } = this.#kernel.view.plan.features[feature].aggregation
+      const out = this.#out[feature]
+      if (out.storage === 'bigints') return this.#writeIntegers(out, starts, ends, sums)
+      const mean = kind === 'mean'
+      for (let row = 0; row < rows; row++) {
+        const count = ends[row] - starts[row]
+        const place = this.#place[firstRow + row]
+        if (count <= 0) setNull(out, place, STATUS.EMPTY_WINDOW)
+        else setNumber(out, place, mean ? sums[row] / count + 0 : sums[row] + 0)
+      }
+      return true
+    })
+  }
+
+  /** Sums of integers; false beyond those that a double holds exactly. */
+  #writeIntegers(out: ResultColumn, starts: Int32Array, ends: Int32Array, sums: Float64Array): boolean {
+    const firstRow = this.#input.rowStart[this.#group]
+    const rows = this.#input.rowStart[this.#group + 1] - firstRow
+    for (let row = 0; row < rows; row++) {
+      const place = this.#place[firstRow + row]
+      if (ends[row] <= starts[row]) {
+        setNull(out, place, STATUS.EMPTY_WINDOW)
+        continue
+      }
+      if (!Number.isSafeInteger(sums[row])) return false
+      out.bigints[place] = BigInt(sums[row])
+      setPresent(out, place)
+    }
+    return true
+  }
+
+  /** One deque for all windows: indexes ascending, values (sign · value) ascending; its first entry at or after a window's start is the window's extreme. */
+  #slideExtremes(
+    slot: Slot,
+    values: Float64Array,
+    { first, end, ends }: Contributing,
+    starts: readonly Int32Array[],
+  ): void {
+    const sign = slot.spec.kind === 'min' ? 1 : -1
+    if (this.#high.length < end - first + 1) {
+      this.#high = new Float64Array(2 * (end - first) + 64)
+      this.#low = new Float64Array(this.#high.length)
+    }
+    const held = this.#high
+    const indexes = this.#low
+    const heads = new Int32Array(slot.windows.length)
+    const firstRow = this.#input.rowStart[this.#group]
+    const rows = this.#input.rowStart[this.#group + 1] - firstRow
+    const longest = starts[starts.length - 1]
+    let tail = 0
+    let next = first
+    for (let row = 0; row < rows; row++) {
+      let lowest = tail
+      // Events that the longest window has left before they were seen need no entry.
+      if (next < longest[row]) next = Math.min(longest[row], ends[row])
+      for (; next < ends[row]; next++) {
+        const value = sign * values[next]
+        while (tail > 0 && held[tail - 1] >= value) tail--
+        if (tail < lowest) lowest = tail
+        held[tail] = value
+        indexes[tail++] = next
+      }
+      const place = this.#place[firstRow + row]
+      for (let w = 0; w < heads.length; w++) {
+        let head = Math.min(heads[w], lowest)
+        const start = starts[w][row]
+        while (head < tail && indexes[head] < start) head++
+        heads[w] = head
+        const empty = head === tail
+        const value = empty ? 0 : sign * held[head] + 0
+        for (const { feature } of slot.windows[w].readers) {
+          if (empty) setNull(this.#out[feature], place, STATUS.EMPTY_WINDOW)
+          else setNumber(this.#out[feature], place, value)
+        }
+      }
+    }
+  }
+}
+
+function isAscending(values: Float64Array, from: number, to: number): boolean {
+  for (let i = from + 1; i < to; i++) if (values[i] < values[i - 1]) return false
+  return true
+}
+
+function room(array: Int32Array, length: number): Int32Array {
+  return array.length >= length ? array : new Int32Array(Math.max(length, 2 * array.length))
+}
+
+/** Per row round(Σ[first…end) − Σ[first…start)); false where two doubles do not hold a difference exactly. */
+function differences(
+  high: Float64Array,
+  low: Float64Array,
+  starts: Int32Array,
+  ends: Int32Array,
+  first: number,
+  rows: number,
+  sums: Float64Array,
+): boolean {
+  for (let row = 0; row < rows; row++) {
+    const to = ends[row] - first
+    const from = starts[row] - first
+    if (from >= to) continue
+    const a = high[to]
+    const b = -high[from]
+    const c = low[to]
+    const d = -low[from]
+    const s = a + b
+    const sb = s - a
+    const e = a - (s - sb) + (b - sb)
+    const t = c + d
+    const tb = t - c
+    const f = c - (t - tb) + (d - tb)
+    const u = e + t
+    const ub = u - e
+    const g = e - (u - ub) + (t - ub)
+    if (f !== 0 || g !== 0) return false
+    sums[row] = s + u
+  }
+  return true
+}

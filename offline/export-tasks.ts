@@ -1,0 +1,55 @@
+import type { ResultColumn } from '../features/aggregation/result-column.ts'
+import type { CompiledService } from '../features/kernel/compiled-view.ts'
+import { ViewKernel } from '../features/kernel/view-kernel.ts'
+import type { ServicePlan, ViewPlan } from '../features/plan/view-plan.ts'
+import { loadBundle } from '../registry/compartment.ts'
+import { encodeRowGroup } from './encode-row-group.ts'
+import type { EncodedRowGroup, RowGroupTask } from './encode-row-group.ts'
+import { sweepUnit } from './sweep-unit.ts'
+import type { SweepUnit } from './sweep-unit.ts'
+
+/** A registered version as any thread can load it. */
+export interface StoredVersion<P> {
+  readonly version: string
+  readonly plan: P
+  /** The bundle; '' without functions. */
+  readonly code: string
+}
+
+/** What the threads of an export need to know: a service and the views it reads. */
+export interface ExportProgram {
+  readonly service: StoredVersion<ServicePlan>
+  readonly views: readonly StoredVersion<ViewPlan>[]
+}
+
+export type ExportTask =
+  | { readonly kind: 'sweep'; readonly view: number; readonly unit: SweepUnit }
+  | ({ readonly kind: 'encode' } & RowGroupTask)
+
+export interface SweptUnit {
+  readonly columns: readonly ResultColumn[]
+  /** Calls of user functions that threw or returned a wrong type. */
+  readonly functionErrors: number
+}
+
+/** Runs an export's tasks; state between tasks is only what is compiled. */
+export class TaskRunner {
+  readonly #service: CompiledService
+  readonly #kernels: readonly ViewKernel[]
+
+  constructor({ service, views }: ExportProgram) {
+    this.#service = loaded(service)
+    this.#kernels = views.map((view) => new ViewKernel(loaded(view)))
+  }
+
+  run(task: ExportTask): SweptUnit | EncodedRowGroup {
+    if (task.kind === 'encode') return encodeRowGroup(this.#service, task)
+    const kernel = this.#kernels[task.view]
+    const before = kernel.functionErrors
+    return { columns: sweepUnit(kernel, task.unit), functionErrors: kernel.functionErrors - before }
+  }
+}
+
+function loaded<P extends { readonly name: string }>({ version, plan, code }: StoredVersion<P>) {
+  return { version, plan, functions: code === '' ? [] : loadBundle(code, `${plan.name}-${version.slice(0, 12)}`) }
+}

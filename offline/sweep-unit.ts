@@ -1,0 +1,115 @@
+import { createSharedColumn } from '../features/aggregation/result-column.ts'
+import type { ResultColumn } from '../features/aggregation/result-column.ts'
+import { sweep } from '../features/kernel/sweep.ts'
+import type { ViewKernel } from '../features/kernel/view-kernel.ts'
+import type { Column } from '../features/values/column.ts'
+import type { EventBatch } from '../features/values/event-batch.ts'
+import { gather, gatherColumn } from '../features/values/gather.ts'
+import { TimeSorter } from './sort-by-time.ts'
+
+/** Events of a view in no particular order; typed arrays are shared between threads. */
+export interface LoadedEvents {
+  /** One per field of the source; one that the view never reads is empty. */
+  readonly columns: readonly Column[]
+  readonly eventTime: Float64Array
+  /** What makes an event visible, see `Visibility`. */
+  readonly seen: Float64Array
+  /** When the fact could be known; the event time where that stands for it. */
+  readonly arrival: Float64Array
+  /** Empty where nothing reads positions. */
+  readonly offset: Float64Array
+  readonly index: Float64Array
+}
+
+/** Rows and events of the entities first…end − 1 of a view. */
+export interface SweepUnit {
+  readonly events: LoadedEvents
+  /** Event numbers by entity, from `eventStart[entity]` on. */
+  readonly eventOrder: Int32Array
+  readonly eventStart: Int32Array
+  /** Row numbers by entity. */
+  readonly rowOrder: Int32Array
+  readonly rowStart: Int32Array
+  readonly bound: Float64Array
+  readonly t: Float64Array
+  /** By row number: its row in this unit's result. */
+  readonly placeOf: Int32Array
+  readonly firstEntity: number
+  readonly endEntity: number
+}
+
+/** Recomputes a view for a unit's rows. Result columns have shared memory. */
+export function sweepUnit(kernel: ViewKernel, unit: SweepUnit): ResultColumn[] {
+  const { events, eventOrder, rowOrder, bound, t, placeOf, firstEntity, endEntity } = unit
+  const sorter = new TimeSorter()
+  const eventStart = rebased(unit.eventStart, firstEntity, endEntity)
+  const rowStart = rebased(unit.rowStart, firstEntity, endEntity)
+  const order = eventOrder.slice(unit.eventStart[firstEntity], unit.eventStart[endEntity])
+  const rows = rowOrder.slice(unit.rowStart[firstEntity], unit.rowStart[endEntity])
+  const seen = gather(events.seen, order, new Float64Array(order.length))
+  const rowBound = gather(bound, rows, new Float64Array(rows.length))
+  const visible = new Int32Array(rows.length)
+  const sameTime = bound === t
+  for (let group = 0; group < endEntity - firstEntity; group++) {
+    const firstEvent = eventStart[group]
+    const endEvent = eventStart[group + 1]
+    sorter.sort(seen, order, firstEvent, endEvent)
+    if (!sameTime) sortByTime(t, rows, rowBound, rowStart[group], rowStart[group + 1])
+    sorter.sort(rowBound, rows, rowStart[group], rowStart[group + 1])
+    let next = firstEvent
+    for (let row = rowStart[group]; row < rowStart[group + 1]; row++) {
+      while (next < endEvent && seen[next] < rowBound[row]) next++
+      visible[row] = next - firstEvent
+    }
+  }
+  const out = kernel.view.plan.features.map((feature) => createSharedColumn(feature.type, rows.length))
+  return sweep(
+    kernel,
+    {
+      prepared: kernel.prepare(gatherEvents(events, order, seen)),
+      groups: endEntity - firstEntity,
+      eventStart,
+      rowStart,
+      visible,
+      t: sameTime ? rowBound : gather(t, rows, new Float64Array(rows.length)),
+      place: gather(placeOf, rows, new Int32Array(rows.length)),
+    },
+    out,
+  )
+}
+
+function rebased(start: Int32Array, first: number, end: number): Int32Array {
+  const from = start[first]
+  return start.slice(first, end + 1).map((at) => at - from)
+}
+
+/** Before the stable sort by bound: rows of one bound are then in the order of t. */
+function sortByTime(t: Float64Array, rows: Int32Array, bound: Float64Array, from: number, to: number): void {
+  const boundOf = new Map(Array.from({ length: to - from }, (_, i) => [rows[from + i], bound[from + i]]))
+  rows.subarray(from, to).sort((a, b) => t[a] - t[b] || a - b)
+  for (let i = from; i < to; i++) bound[i] = boundOf.get(rows[i]) ?? 0
+}
+
+function gatherEvents(events: LoadedEvents, order: Int32Array, seen: Float64Array): EventBatch {
+  const length = order.length
+  const take = (values: Float64Array): Float64Array =>
+    values === events.seen ? seen : gather(values, order, new Float64Array(length))
+  const eventTime = take(events.eventTime)
+  const arrival = events.arrival === events.eventTime ? eventTime : take(events.arrival)
+  const tau = arrival === eventTime ? eventTime : eventTime.map((time, i) => Math.min(time, arrival[i]))
+  return {
+    length,
+    columns: events.columns.map((column) => (isPlaceholder(column) ? column : gatherColumn(column, order))),
+    eventTime,
+    arrival,
+    tau,
+    offset: events.offset.length === 0 ? events.offset : take(events.offset),
+    index: Int32Array.from(events.index.length === 0 ? events.index : take(events.index)),
+  }
+}
+
+/** A column that was not loaded, as the view never reads it. */
+function isPlaceholder(column: Column): boolean {
+  if (column.storage === 'string') return column.codes.length === 0
+  return column.values.length === 0
+}
