@@ -91,7 +91,12 @@ function checkEach(
     )
   functions.forEach((fn, i) => {
     const { of, argument, has } = argumentOf(i)
-    const { names: read, changes } = functionReads(fn)
+    const { names: read, changes, isDeferred } = functionReads(fn)
+    if (isDeferred)
+      refuse(
+        names[i],
+        `the function of ${names[i]} of ${of} is async or a generator: it must return its value, not a promise or an iterator`,
+      )
     const unknown = read.find((name) => !has.includes(name))
     if (unknown !== undefined)
       refuse(

@@ -10,6 +10,8 @@ export interface FunctionReads {
   readonly whole: boolean
   /** Names through which it would change its argument. */
   readonly changes: readonly string[]
+  /** It gives a promise or an iterator, never a value. */
+  readonly isDeferred: boolean
 }
 
 /** Methods that change the object they are called on. */
@@ -21,7 +23,14 @@ export const MUTATORS: ReadonlySet<string> = new Set(
 export function functionReads(fn: (...args: never[]) => unknown): FunctionReads {
   const root = parseFunction(Function.prototype.toString.call(fn))
   const first = root === null ? undefined : (root.params as AnyNode[])[0]
-  if (root === null || first === undefined) return { names: [], whole: root === null, changes: [] }
+  const isDeferred = root !== null && (root.async === true || root.generator === true)
+  if (root === null || first === undefined) return { names: [], whole: root === null, changes: [], isDeferred }
+  return { ...argumentReads(root, first), isDeferred }
+}
+
+type ArgumentReads = Omit<FunctionReads, 'isDeferred'>
+
+function argumentReads(root: AnyNode, first: AnyNode): ArgumentReads {
   const parameter = first.type === 'AssignmentPattern' ? (first.left as AnyNode) : first
   if (parameter.type === 'ObjectPattern') return patternReads(parameter)
   return parameter.type === 'Identifier'
@@ -44,7 +53,7 @@ function parseFunction(code: string): AnyNode | null {
   return null
 }
 
-function patternReads(pattern: AnyNode): FunctionReads {
+function patternReads(pattern: AnyNode): ArgumentReads {
   const names: string[] = []
   let whole = false
   for (const property of pattern.properties as AnyNode[]) {
@@ -58,7 +67,7 @@ function keyName(key: AnyNode): string {
   return String(key.type === 'Literal' ? key.value : key.name)
 }
 
-function parameterReads(root: AnyNode, parameter: string): FunctionReads {
+function parameterReads(root: AnyNode, parameter: string): ArgumentReads {
   const names: string[] = []
   const changes: string[] = []
   let whole = false

@@ -37,6 +37,8 @@ const REFUSED: readonly [outside: string, fn: string, says: RegExp][] = [
   ],
   ['class Counter { n = 0; next() { return ++this.n } }\nconst c = new Counter()', '(e) => c.next()', /this\.… = …/],
   ['class Counter { #n = 0; up() { return ++this.#n } }\nconst c = new Counter()', '(e) => c.up()', /this\.… = …/],
+  ['', 'async (e) => e.amount', /the function of a of view spend is async or a generator/],
+  ['', 'function* (e) { yield e.amount }', /the function of a of view spend is async or a generator/],
   // What reading does not show, calling does.
   [
     'const counter = (() => { let n = 0; return () => ++n })()',
