@@ -92,9 +92,9 @@ async function checkCase(random: Random): Promise<void> {
   try {
     const processes: Process[] = []
     for (let number = 0; number < 2; number++) {
-      const { context, close } = await platform.another()
-      cleanUps.unshift(close)
-      processes.push(new Process(context, random))
+      const other = await platform.another()
+      cleanUps.unshift(() => other.close())
+      processes.push(new Process(other.context, random))
     }
     const sent = new Map<string, OracleEvent['fields']>()
     for (let step = 10 + random.below(30); step > 0; step--) {
@@ -168,7 +168,7 @@ async function checkVector(
     if (all) assert.equal(seen.length, own.length, 'everything is applied')
     const expected = oracleView(
       plan,
-      null,
+      [],
       seen.map(({ event }) => event),
       vector.evaluatedAt,
     )

@@ -1,4 +1,4 @@
-import type { FlushOutcome, OnlineStore, ViewMove } from '../../stores/online/online-store.ts'
+import type { FlushOutcome, ViewMove } from '../../stores/online/online-store.ts'
 import type { StreamContext } from '../../streams/stream-context.ts'
 import type { Random } from './random.ts'
 
@@ -36,15 +36,18 @@ const OPERATIONS = {
 /** The same stores, with a fuse before each operation; joins and leaves happen bucket by bucket, as the port allows. */
 export function faultyContext(context: StreamContext, fuse: Fuse): StreamContext {
   const online = faulty(context.online, OPERATIONS.online, fuse)
-  const oneByOne = (move: OnlineStore['join']) => async (moves: readonly ViewMove[]) => {
+  const oneByOne = async (name: 'join' | 'leave', moves: readonly ViewMove[]): Promise<FlushOutcome[]> => {
     const outcomes: FlushOutcome[] = []
-    for (const one of moves) outcomes.push(...(await move.call(online, [one])))
+    for (const move of moves) outcomes.push(...(await online[name]([move])))
     return outcomes
   }
   return {
     ...context,
     log: faulty(context.log, OPERATIONS.log, fuse),
-    online: overriding(online, { join: oneByOne(online.join), leave: oneByOne(online.leave) }),
+    online: overriding(online, {
+      join: (moves) => oneByOne('join', moves),
+      leave: (moves) => oneByOne('leave', moves),
+    }),
     metadata: faulty(context.metadata, OPERATIONS.metadata, fuse),
     objects: faulty(context.objects, OPERATIONS.objects, fuse),
     registry: faulty(context.registry, OPERATIONS.registry, fuse),
