@@ -18,6 +18,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Register>>> = {
   import: async () => (await import('./commands/import.ts')).registerImport,
   produce: async () => (await import('./commands/produce.ts')).registerProduce,
   wait: async () => (await import('./commands/wait.ts')).registerWait,
+  backfill: async () => (await import('./commands/backfill.ts')).registerBackfill,
   get: async () => (await import('./commands/get.ts')).registerGet,
   export: async () => (await import('./commands/export.ts')).registerExport,
   verify: async () => (await import('./commands/verify.ts')).registerVerify,

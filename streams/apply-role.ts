@@ -24,7 +24,7 @@ export class ApplyRole {
   async begin(): Promise<void> {
     for (const keyedLog of await this.#context.registry.keyedLogs()) {
       for (let partition = 0; partition < this.#context.partitions; partition++)
-        await KeyedPartition.claim(this.#context, keyedLog, partition)
+        await KeyedPartition.claim(this.#context, keyedLog, partition).catch(ignoreFenced)
     }
     await moveServingAliases(this.#context)
   }
@@ -53,8 +53,8 @@ export class ApplyRole {
       return (await partition.runOnce(hold)) + (await partition.backfillOnce())
     } catch (error) {
       this.#owned.delete(name)
-      if (isTidemarkError(error) && error.code === 'TM_STREAM_FENCED') return 1
-      throw error
+      ignoreFenced(error)
+      return 1
     }
   }
 
@@ -66,4 +66,9 @@ export class ApplyRole {
     this.#owned.set(name, owned)
     return owned
   }
+}
+
+/** Another worker owns the partition. */
+function ignoreFenced(error: unknown): void {
+  if (!isTidemarkError(error) || error.code !== 'TM_STREAM_FENCED') throw error
 }

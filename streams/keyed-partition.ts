@@ -25,6 +25,8 @@ export class KeyedPartition {
   readonly partition: number
   readonly #context: StreamContext
   readonly #incarnation: string
+  /** The live markers as this owner claimed and then changed them, never as another left them later; null: there is none yet. */
+  readonly #markers = new Map<number, Marker | null>()
   #live: PartitionWorker | null = null
   #backfills: Backfill[] = []
 
@@ -35,15 +37,16 @@ export class KeyedPartition {
     this.#incarnation = incarnation
   }
 
-  /** Takes the partition over for exactly the views that the keyed log names. */
+  /** Takes the partition over for exactly the views that the keyed log names. Those without history to replay are live at once. */
   static async claim(context: StreamContext, keyedLog: KeyedLog, partition: number): Promise<KeyedPartition> {
     const topic = await context.log.createTopic(keyedTopic(keyedLog.name), { partitions: context.partitions })
     const owned = new KeyedPartition(context, keyedLog, partition, topic.incarnation)
-    await owned.#begin()
+    await owned.#claimLive()
     await owned.#settleBuckets()
     await owned.#leaveUnwanted()
     await owned.#openLive()
     await owned.#openBackfills()
+    while (await owned.#joinNext());
     return owned
   }
 
@@ -66,12 +69,24 @@ export class KeyedPartition {
     for (let fetch = 0; fetch < BACKFILL_FETCHES && next.worker.nextOffset < target; fetch++) {
       moved += 1 + (await next.worker.runOnce({ until: target }))
     }
-    if (next.worker.nextOffset < target) return moved
-    // A version joins in buckets whose two markers are equal: idle ones may lie behind.
+    return (await this.#joinNext()) ? moved + 1 : moved
+  }
+
+  /** Hands the next backfill over, if it stands where the live set stands. */
+  async #joinNext(): Promise<boolean> {
+    const next = this.#backfills[0]
+    if (next === undefined || next.worker.nextOffset < (await this.#target())) return false
+    // A version joins where both markers of a bucket are equal: idle buckets may lie behind, and the version may have come further than the live set.
     await this.#live?.settle()
     await next.worker.settle()
-    await this.#handOver(next)
-    return moved + 1
+    const own = next.worker.markers
+    for (const [bucket, marker] of this.#live?.markers ?? []) this.#markers.set(bucket, marker)
+    const live = this.#live?.markers ?? own
+    if ([...own].some(([bucket, { nextOffset }]) => live.get(bucket)?.nextOffset !== nextOffset)) return false
+    await this.#join(next.view.version, own)
+    this.#backfills.shift()
+    await this.#openLive()
+    return true
   }
 
   /** Where a backfill must stand to join: where the live set stands; the end of the log if that is empty. */
@@ -79,95 +94,98 @@ export class KeyedPartition {
     return this.#live?.nextOffset ?? this.#context.log.endOffset(keyedTopic(this.keyedLog.name), this.partition)
   }
 
-  async #handOver({ view, worker }: Backfill): Promise<void> {
-    await this.#join(view.version, worker.markers)
-    this.#backfills = this.#backfills.filter((other) => other.view !== view)
-    await this.#openLive()
-  }
-
-  /** A keyed log with nothing in it: its first views are live from the start. */
-  async #begin(): Promise<void> {
-    const { keyedLog, partition } = this
-    const { log, online, registry } = this.#context
-    if ((await log.endOffset(keyedTopic(keyedLog.name), partition)) > 0) return
-    const absent = [...(await this.#markers())].flatMap(([bucket, marker]) => (marker === null ? [bucket] : []))
-    if (absent.length === 0) return
-    const views = await registry.viewSets.save(keyedLog.views.map(({ version }) => version))
-    await online.claim(keyedLog.name, absent, { incarnation: this.#incarnation, views })
+  /** Bumps the epochs of all live markers: from here on nobody else flushes, so that no live set moves while versions join and leave bucket by bucket. */
+  async #claimLive(): Promise<void> {
+    const { online } = this.#context
+    const buckets = bucketsOf(this.#context, this.partition)
+    const held = await online.markers(this.keyedLog.name, buckets)
+    for (const bucket of buckets) this.#markers.set(bucket, null)
+    const made = buckets.filter((_, i) => held[i] !== null)
+    const markers = await online.claim(this.keyedLog.name, made, { incarnation: this.#incarnation, views: '' })
+    made.forEach((bucket, i) => this.#markers.set(bucket, markers[i]))
   }
 
   /** A join or leave that was cut short is finished: towards what is wanted now. */
   async #settleBuckets(): Promise<void> {
-    const markers = await this.#markers()
-    const sets = await Promise.all([...markers.values()].map((marker) => this.#viewsOf(marker)))
+    const sets = await Promise.all([...this.#markers.values()].map((marker) => this.#viewsOf(marker)))
     const some = new Set(sets.flatMap((set) => [...set]))
     for (const version of some) {
       if (sets.every((set) => set.has(version))) continue
       if (this.#wants(version)) {
-        const { partition, keyedLog } = this
-        const lacking = bucketsOf(this.#context, partition).filter((_, i) => !sets[i].has(version))
-        const owner = { incarnation: this.#incarnation, views: version }
-        const own = await this.#context.online.claim(keyedLog.name, lacking, owner, version)
-        await this.#join(version, new Map(lacking.map((bucket, i) => [bucket, own[i]])))
+        const lacking = [...this.#markers.keys()].filter((_, i) => !sets[i].has(version))
+        await this.#join(version, await this.#claimBackfill(version, lacking))
       } else await this.#leave(version)
     }
   }
 
   async #leaveUnwanted(): Promise<void> {
-    const [marker] = (await this.#markers()).values()
-    for (const version of await this.#viewsOf(marker)) if (!this.#wants(version)) await this.#leave(version)
+    for (const version of await this.#covered()) if (!this.#wants(version)) await this.#leave(version)
   }
 
   async #openLive(): Promise<void> {
     const { keyedLog, partition } = this
-    const [marker] = (await this.#markers()).values()
-    const covered = await this.#viewsOf(marker)
+    const covered = await this.#covered()
     const views = keyedLog.views.filter(({ version }) => covered.has(version))
-    this.#live =
-      marker === null || views.length === 0
-        ? null
-        : await PartitionWorker.claim(this.#context, { keyedLog, partition, views, covers: marker.views })
+    const markers = new Map(
+      [...this.#markers].flatMap(([bucket, marker]) => (marker === null ? [] : [[bucket, marker]])),
+    )
+    const covers = [...markers.values()][0]?.views ?? ''
+    const scope = { keyedLog, partition, views, covers }
+    this.#live = views.length === 0 ? null : PartitionWorker.open(this.#context, scope, markers)
   }
 
   async #openBackfills(): Promise<void> {
     const { keyedLog, partition } = this
-    const [marker] = (await this.#markers()).values()
-    const covered = await this.#viewsOf(marker)
+    const covered = await this.#covered()
     const missing = keyedLog.views.filter(({ version }) => !covered.has(version))
     if (missing.length === 0) return
     const place = { keyedLog: keyedLog.name, incarnation: this.#incarnation, partition }
     const archive = new ArchiveReader(this.#context, place, keyedLog.source.fields)
     for (const view of missing) {
       const { version } = view
-      await this.#dropLeftovers(version)
+      const own = await this.#claimBackfill(version, [...this.#markers.keys()])
       const scope = { keyedLog, partition, views: [view], covers: version, backfill: version, archive }
-      this.#backfills.push({ view, worker: await PartitionWorker.claim(this.#context, scope) })
+      this.#backfills.push({ view, worker: PartitionWorker.open(this.#context, scope, own) })
     }
   }
 
-  /** States of a version without a marker are what an interrupted drop left: a backfill from the beginning must not add to them. */
-  async #dropLeftovers(version: string): Promise<void> {
-    const { keyedLog, partition } = this
-    const buckets = bucketsOf(this.#context, partition)
-    const own = await this.#context.online.markers(keyedLog.name, buckets, version)
-    const unmarked = buckets.filter((_, i) => own[i] === null)
-    if (unmarked.length > 0) await this.#context.online.dropView(keyedLog.name, version, unmarked)
+  /** Takes a version's own markers over. TM_STREAM_FENCED where another has claimed the live set since. */
+  async #claimBackfill(view: string, buckets: readonly number[]): Promise<ReadonlyMap<number, Marker>> {
+    const place = { keyedLog: this.keyedLog.name, view, incarnation: this.#incarnation }
+    const claims = buckets.map((bucket) => ({ ...place, bucket, live: this.#markers.get(bucket)?.epoch ?? null }))
+    const markers = await this.#context.online.claimBackfill(claims)
+    const own = new Map<number, Marker>()
+    markers.forEach((marker, i) => {
+      if (marker === null) throw this.#fenced('stale-epoch')
+      own.set(buckets[i], marker)
+    })
+    return own
   }
 
-  /** Joins a version in the buckets that have a marker of its own here, each in one change. TM_STREAM_FENCED if another worker was there first. */
+  /** Joins a version in the buckets of its own markers, each in one change. TM_STREAM_FENCED if another worker was there first. */
   async #join(version: string, own: ReadonlyMap<number, Marker>): Promise<void> {
     const moves = await this.#moves(version, [...own.keys()], (set) => [...set, version])
     const outcomes = await this.#context.online.join(
       moves.map((move) => ({ ...move, epoch: own.get(move.bucket)?.epoch })),
     )
     this.#check(outcomes)
+    for (const { bucket, live, views } of moves) {
+      const marker = live === null || live.views === '' ? own.get(bucket) : this.#markers.get(bucket)
+      const epoch = Math.max(live?.epoch ?? 0, own.get(bucket)?.epoch ?? 0) + 1
+      if (marker !== undefined && marker !== null) this.#markers.set(bucket, { ...marker, views, epoch })
+    }
   }
 
   async #leave(version: string): Promise<void> {
-    const moves = await this.#moves(version, bucketsOf(this.#context, this.partition), (set) =>
+    const moves = await this.#moves(version, [...this.#markers.keys()], (set) =>
       [...set].filter((other) => other !== version),
     )
     this.#check(await this.#context.online.leave(moves))
+    for (const { bucket, views } of moves) {
+      const marker = this.#markers.get(bucket)
+      if (marker !== undefined && marker !== null)
+        this.#markers.set(bucket, { ...marker, views, epoch: marker.epoch + 1 })
+    }
   }
 
   /** The move of a version in those of the buckets that it changes. */
@@ -176,13 +194,12 @@ export class KeyedPartition {
     buckets: readonly number[],
     change: (set: ReadonlySet<string>) => string[],
   ): Promise<ViewMove[]> {
-    const markers = await this.#markers()
     const moves: ViewMove[] = []
     for (const bucket of buckets) {
-      const marker = markers.get(bucket) ?? null
+      const marker = this.#markers.get(bucket) ?? null
       const before = await this.#viewsOf(marker)
       const after = change(before)
-      if (after.length === before.size) continue
+      if (new Set(after).size === before.size) continue
       const views = await this.#context.registry.viewSets.save(after)
       const live = marker === null ? null : { epoch: marker.epoch, views: marker.views }
       moves.push({ keyedLog: this.keyedLog.name, bucket, view: version, live, views })
@@ -192,8 +209,11 @@ export class KeyedPartition {
 
   #check(outcomes: readonly FlushOutcome[]): void {
     const refused = outcomes.find((outcome) => outcome !== 'applied')
-    if (refused === undefined) return
-    throw failStream(
+    if (refused !== undefined) throw this.#fenced(refused)
+  }
+
+  #fenced(refused: FlushOutcome): Error {
+    return failStream(
       'TM_STREAM_FENCED',
       `${this.keyedLog.name}, partition ${this.partition}: a change of its live views was refused (${refused}); another worker owns it now`,
     )
@@ -207,10 +227,8 @@ export class KeyedPartition {
     return this.#context.registry.viewSets.read(marker?.views ?? '')
   }
 
-  /** The live markers of the partition's buckets. */
-  async #markers(): Promise<ReadonlyMap<number, Marker | null>> {
-    const buckets = bucketsOf(this.#context, this.partition)
-    const markers = await this.#context.online.markers(this.keyedLog.name, buckets)
-    return new Map(buckets.map((bucket, i) => [bucket, markers[i]]))
+  /** The live set; all buckets have the same once they are settled. */
+  async #covered(): Promise<ReadonlySet<string>> {
+    return this.#viewsOf([...this.#markers.values()][0])
   }
 }

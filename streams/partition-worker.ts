@@ -71,15 +71,10 @@ export class PartitionWorker {
     this.#filter = OriginFilter.decode(oldest.origins)
   }
 
-  /** Takes the partition's markers over: from then on the flushes of whoever held them are refused. TM_STREAM_FENCED if they cover other views. */
-  static async claim(context: StreamContext, scope: WorkerScope): Promise<PartitionWorker> {
-    const { keyedLog, partition, covers, backfill } = scope
-    const topic = await context.log.createTopic(keyedTopic(keyedLog.name), { partitions: context.partitions })
-    const numbers = bucketsOf(context, partition)
-    const owner = { incarnation: topic.incarnation, views: covers }
-    const markers = await context.online.claim(keyedLog.name, numbers, owner, backfill)
-    if (markers.some(({ views }) => views !== covers)) throw fenced(scope, 'other-views')
-    return new PartitionWorker(context, scope, new Map(numbers.map((number, i) => [number, markers[i]])))
+  /** A worker on markers, one per bucket, that the caller has claimed. TM_STREAM_FENCED if they cover other views. */
+  static open(context: StreamContext, scope: WorkerScope, markers: ReadonlyMap<number, Marker>): PartitionWorker {
+    if ([...markers.values()].some(({ views }) => views !== scope.covers)) throw fenced(scope, 'other-views')
+    return new PartitionWorker(context, scope, markers)
   }
 
   /** Events below this offset were applied; in the store's states once `settle` is through. */
@@ -176,8 +171,9 @@ export class PartitionWorker {
   async #flush(settle: boolean): Promise<void> {
     const nextOffset = this.#nextOffset
     const all = settle || ++this.#flushes % IDLE_FLUSHES_MAX === 0
+    // A bucket that is ahead of what was read had nothing applied, and its marker must not go back.
     const buckets = [...this.#buckets.values()].filter(
-      ({ touched, marker }) => touched.size > 0 || (all && marker.nextOffset < nextOffset),
+      ({ touched, marker }) => marker.nextOffset < nextOffset && (all || touched.size > 0),
     )
     if (buckets.length > 0) {
       const origins = this.#filter.encode()

@@ -67,6 +67,20 @@ export interface ViewMove extends BucketId {
   readonly views: string
 }
 
+/** One bucket's own marker of a view version outside the live set. */
+export interface BackfillClaim extends BucketId {
+  readonly view: string
+  readonly incarnation: string
+  /** Epoch of the live set's marker as the caller saw it; null: there was none. */
+  readonly live: number | null
+}
+
+export interface ParkedView extends BucketId {
+  readonly view: string
+  /** Epoch of its own marker. */
+  readonly epoch: number
+}
+
 export interface EntityRead extends BucketId {
   readonly keys: readonly StateKey[]
   /** The marker that an earlier read of these keys gave: while it is unchanged, the states are left out. */
@@ -89,15 +103,16 @@ export function isSameRevision(a: Marker, b: Marker): boolean {
 
 export interface OnlineStore {
   /**
-   * Takes ownership of buckets: bumps each epoch (creating the marker with nextOffset 0 where there is none) and returns the markers: of the live set, or
-   * of one view version's own. A marker of another incarnation is TM_ONLINE_INCARNATION (halt).
+   * Takes ownership of live sets: bumps each marker's epoch (creating it with nextOffset 0 where there is none) and returns the markers. A marker of
+   * another incarnation is TM_ONLINE_INCARNATION (halt).
    */
-  claim(
-    keyedLog: string,
-    buckets: readonly number[],
-    owner: { incarnation: string; views: string },
-    backfill?: string,
-  ): Promise<Marker[]>
+  claim(keyedLog: string, buckets: readonly number[], owner: { incarnation: string; views: string }): Promise<Marker[]>
+  /**
+   * The same for view versions outside the live set, one atomic change per bucket. Where a version has no marker of its own, its leftover states are
+   * dropped and the marker made, at offset 0. null, and nothing changed, where the live marker is not as the caller saw it: the version may have joined since, and a
+   * second marker over live states must never be.
+   */
+  claimBackfill(claims: readonly BackfillClaim[]): Promise<(Marker | null)[]>
   /** One atomic change per bucket; outcomes in order. Durable when it resolves. */
   flush(flushes: readonly BucketFlush[]): Promise<FlushOutcome[]>
   /** States (both parts) and their bucket's live marker from one consistent snapshot per bucket; all of a request in one round trip. */
@@ -114,10 +129,7 @@ export interface OnlineStore {
   join(moves: readonly ViewMove[]): Promise<FlushOutcome[]>
   /** The reverse: the live marker gets `views` and a higher epoch, and the version a marker of its own at the same position. */
   leave(moves: readonly ViewMove[]): Promise<FlushOutcome[]>
-  /**
-   * Drops the own markers, then all states of a view version that is in no live set, in all buckets or the given ones (after no alias, deployment or
-   * rollback target reaches it, or before its backfill begins).
-   */
-  dropView(keyedLog: string, view: string, buckets?: readonly number[]): Promise<void>
+  /** Drops versions outside the live set, one atomic change per bucket: own marker and all states, if the marker is as the caller saw it. */
+  drop(parked: readonly ParkedView[]): Promise<FlushOutcome[]>
   close(): Promise<void>
 }

@@ -211,8 +211,9 @@ export function onlineContract(name: string, fixture: (context: TestContext) => 
   check('a view version outside the live set has a marker of its own, which fences its flushes', async (store) => {
     await store.claim(LOG, [3], OWNER)
     assert.deepEqual(await store.markers(LOG, [3], VIEW), [null])
-    const [own] = await store.claim(LOG, [3], { incarnation: 'one', views: VIEW }, VIEW)
-    assert.deepEqual([own.epoch, own.views, own.nextOffset], [1, VIEW, 0])
+    const claim = { keyedLog: LOG, bucket: 3, view: VIEW, incarnation: 'one', live: 1 }
+    const [own, stale] = await store.claimBackfill([claim, { ...claim, bucket: 4 }])
+    assert.deepEqual([own?.epoch, own?.views, own?.nextOffset, stale], [1, VIEW, 0, null])
     const backfill = flushOf({ backfill: VIEW, views: VIEW, nextOffset: 8, writes: [put(bytes(1), bytes(1))] })
     assert.deepEqual(await store.flush([{ ...backfill, epoch: 2 }, backfill, backfill]), [
       'stale-epoch',
@@ -222,8 +223,11 @@ export function onlineContract(name: string, fixture: (context: TestContext) => 
     assert.equal((await store.markers(LOG, [3]))[0]?.nextOffset, 0)
     assert.equal((await store.markers(LOG, [3], VIEW))[0]?.nextOffset, 8)
     assert.deepEqual(await stateOf(store, bytes(1)), [1])
-    const other = { incarnation: 'two', views: VIEW }
-    await assert.rejects(store.claim(LOG, [3], other, VIEW), hasErrorCode('TM_ONLINE_INCARNATION'))
+    assert.deepEqual(await store.claimBackfill([{ ...claim, live: 2 }]), [null])
+    assert.deepEqual(await store.claimBackfill([{ ...claim, live: null }]), [null])
+    assert.equal((await store.claimBackfill([claim]))[0]?.epoch, 2)
+    const other = { ...claim, incarnation: 'two' }
+    await assert.rejects(store.claimBackfill([other]), hasErrorCode('TM_ONLINE_INCARNATION'))
   })
 
   check(
@@ -231,7 +235,7 @@ export function onlineContract(name: string, fixture: (context: TestContext) => 
     async (store) => {
       await store.claim(LOG, [3], OWNER)
       await store.claim(LOG, [3], OWNER)
-      await store.claim(LOG, [3], { incarnation: 'one', views: VIEW }, VIEW)
+      await store.claimBackfill([{ keyedLog: LOG, bucket: 3, view: VIEW, incarnation: 'one', live: 2 }])
       const move = { keyedLog: LOG, bucket: 3, view: VIEW, live: { epoch: 2, views: 'v1' }, epoch: 1, views: 'v2' }
       await store.flush([flushOf({ epoch: 2 })])
       assert.deepEqual(await store.join([move]), ['other-offset'])
@@ -262,7 +266,8 @@ export function onlineContract(name: string, fixture: (context: TestContext) => 
   check('a version brings its position into a live set that is empty or was never made', async (store) => {
     await store.claim(LOG, [4], { incarnation: 'one', views: '' })
     for (const bucket of [3, 4]) {
-      await store.claim(LOG, [bucket], { incarnation: 'one', views: VIEW }, VIEW)
+      const epoch = bucket === 3 ? null : 1
+      await store.claimBackfill([{ keyedLog: LOG, bucket, view: VIEW, incarnation: 'one', live: epoch }])
       await store.flush([flushOf({ bucket, backfill: VIEW, views: VIEW, nextOffset: 7 })])
       const live = bucket === 3 ? null : { epoch: 1, views: '' }
       const move = { keyedLog: LOG, bucket, view: VIEW, live, epoch: 1, views: 'v1' }
@@ -296,36 +301,65 @@ export function onlineContract(name: string, fixture: (context: TestContext) => 
     assert.deepEqual((await store.markers(LOG, [3]))[0]?.epoch, 3)
   })
 
-  check('dropping a view takes its states of that keyed log alone', async (store, { open }) => {
-    const other = await open()
-    const elsewhere = 'payments.card2'
-    await store.claim(LOG, [3, 255], OWNER)
-    await store.claim(elsewhere, [3], OWNER)
-    const writes = [
-      { view: VIEW, key: bytes(1), state: { open: bytes(1), sealed: bytes(3) } },
-      put(bytes(1), bytes(2), OTHER_VIEW),
-    ]
-    await other.markers(LOG, [3])
-    await store.flush([flushOf({ writes }), flushOf({ bucket: 255, writes }), flushOf({ keyedLog: elsewhere, writes })])
-    const backfilled = [VIEW, OTHER_VIEW]
-    for (const view of backfilled) await store.claim(LOG, [3], { incarnation: 'one', views: view }, view)
-    await store.claim(elsewhere, [3], { incarnation: 'one', views: VIEW }, VIEW)
-    await other.dropView(LOG, VIEW, [255])
-    assert.equal(await stateOf(store, bytes(1), VIEW, 255), null)
-    assert.deepEqual(await stateOf(store, bytes(1)), [1])
-    await other.dropView(LOG, VIEW)
-    assert.equal((await store.markers(LOG, [3], VIEW))[0], null)
-    assert.equal((await store.markers(LOG, [3], OTHER_VIEW))[0]?.epoch, 1)
-    assert.equal((await store.markers(elsewhere, [3], VIEW))[0]?.epoch, 1)
+  check(
+    'dropping a parked version takes its own marker and states, in that bucket of that keyed log alone',
+    async (store, { open }) => {
+      const other = await open()
+      const elsewhere = 'payments.card2'
+      const ids = [
+        { keyedLog: LOG, bucket: 3 },
+        { keyedLog: LOG, bucket: 255 },
+        { keyedLog: elsewhere, bucket: 3 },
+      ]
+      const writes = [
+        { view: VIEW, key: bytes(1), state: { open: bytes(1), sealed: bytes(3) } },
+        put(bytes(1), bytes(2), OTHER_VIEW),
+      ]
+      for (const id of ids) {
+        await store.claim(id.keyedLog, [id.bucket], OWNER)
+        await store.flush([flushOf({ ...id, writes })])
+        await store.leave([{ ...id, view: VIEW, live: { epoch: 1, views: 'v1' }, views: 'v2' }])
+      }
+      const parked = { ...ids[0], view: VIEW, epoch: 2 }
+      const outcomes = await other.drop([
+        { ...parked, epoch: 1 },
+        { ...parked, view: OTHER_VIEW, epoch: 2 },
+        parked,
+        parked,
+      ])
+      assert.deepEqual(outcomes, ['stale-epoch', 'stale-epoch', 'applied', 'stale-epoch'])
+      assert.deepEqual(
+        (await store.markers(LOG, [3, 255], VIEW)).map((marker) => marker?.epoch ?? null),
+        [null, 2],
+      )
+      for (const [i, id] of ids.entries()) {
+        const [{ states }] = await store.read([{ ...id, keys: writes }])
+        assert.deepEqual(
+          states.map((state) => state?.open[0] ?? null),
+          [i === 0 ? null : 1, 2],
+        )
+      }
+      const late = {
+        backfill: VIEW,
+        views: VIEW,
+        epoch: 2,
+        expectedOffset: 5,
+        nextOffset: 6,
+        writes: [put(bytes(1), bytes(4))],
+      }
+      assert.deepEqual(await store.flush([flushOf(late)]), ['stale-epoch'])
+      assert.equal(await partsOf(store, bytes(1)), null)
+    },
+  )
+
+  check('a version begins without what it left behind', async (store) => {
+    await store.claim(LOG, [3], OWNER)
+    await store.flush([flushOf({ writes: [put(bytes(1), bytes(1)), put(bytes(1), bytes(2), OTHER_VIEW)] })])
+    await store.claimBackfill([{ keyedLog: LOG, bucket: 3, view: VIEW, incarnation: 'one', live: 1 }])
     assert.equal(await stateOf(store, bytes(1)), null)
-    assert.equal(await stateOf(store, bytes(1), VIEW, 255), null)
     assert.deepEqual(await stateOf(store, bytes(1), OTHER_VIEW), [2])
-    await store.flush([flushOf({ expectedOffset: 5, nextOffset: 6, writes: [put(bytes(1), bytes(4))] })])
-    assert.deepEqual(await partsOf(store, bytes(1)), { open: [4], sealed: null })
-    const [kept] = await store.read([{ keyedLog: elsewhere, bucket: 3, keys: writes }])
-    assert.deepEqual(
-      kept.states.map((state) => state?.open[0]),
-      [1, 2],
-    )
+    await store.flush([flushOf({ backfill: VIEW, views: VIEW, writes: [put(bytes(1), bytes(7))] })])
+    await store.claimBackfill([{ keyedLog: LOG, bucket: 3, view: VIEW, incarnation: 'one', live: 1 }])
+    assert.deepEqual(await stateOf(store, bytes(1)), [7])
   })
 }

@@ -5,6 +5,7 @@ import { failStore } from '../../errors.ts'
 import { openEnvironment } from '../../lmdb-environment.ts'
 import type { BinaryDatabase } from '../../lmdb-environment.ts'
 import type {
+  BackfillClaim,
   BucketFlush,
   BucketId,
   EntityRead,
@@ -12,6 +13,7 @@ import type {
   FlushOutcome,
   Marker,
   OnlineStore,
+  ParkedView,
   ViewMove,
 } from '../online-store.ts'
 import { isSameRevision } from '../online-store.ts'
@@ -63,23 +65,35 @@ class LmdbOnlineStore implements OnlineStore {
     keyedLog: string,
     buckets: readonly number[],
     owner: { incarnation: string; views: string },
-    backfill?: string,
   ): Promise<Marker[]> {
+    const markers = this.#db.transactionSync(() => buckets.map((bucket) => this.#claimOne({ keyedLog, bucket }, owner)))
+    await this.#db.flushed
+    return markers
+  }
+
+  #claimOne(id: MarkerId, owner: { incarnation: string; views: string }): Marker {
+    const held = this.#marker(id)
+    if (held !== null && held.incarnation !== owner.incarnation) {
+      throw failStore(
+        'TM_ONLINE_INCARNATION',
+        `bucket ${id.bucket} of ${id.keyedLog} holds states of incarnation ${held.incarnation}, the log is ${owner.incarnation}: the log was made anew; rebuild the online store`,
+      )
+    }
+    const marker: Marker =
+      held === null
+        ? { epoch: 1, ...owner, nextOffset: 0, origins: new Uint8Array(0), flushTime: 0, revision: 0 }
+        : { ...held, epoch: held.epoch + 1 }
+    return this.#putMarker(id, marker)
+  }
+
+  async claimBackfill(claims: readonly BackfillClaim[]): Promise<(Marker | null)[]> {
     const markers = this.#db.transactionSync(() =>
-      buckets.map((bucket) => {
-        const id = { keyedLog, bucket, backfill }
-        const held = this.#marker(id)
-        if (held !== null && held.incarnation !== owner.incarnation) {
-          throw failStore(
-            'TM_ONLINE_INCARNATION',
-            `bucket ${bucket} of ${keyedLog} holds states of incarnation ${held.incarnation}, the log is ${owner.incarnation}: the log was made anew; rebuild the online store`,
-          )
-        }
-        const marker: Marker =
-          held === null
-            ? { epoch: 1, ...owner, nextOffset: 0, origins: new Uint8Array(0), flushTime: 0, revision: 0 }
-            : { ...held, epoch: held.epoch + 1 }
-        return this.#putMarker(id, marker)
+      claims.map((claim) => {
+        const { view, incarnation } = claim
+        const id = { ...claim, backfill: view }
+        if ((this.#marker(claim)?.epoch ?? null) !== claim.live) return null
+        if (this.#marker(id) === null) this.#dropStates(claim, view)
+        return this.#claimOne(id, { incarnation, views: view })
       }),
     )
     await this.#db.flushed
@@ -185,28 +199,25 @@ class LmdbOnlineStore implements OnlineStore {
     return 'applied'
   }
 
-  async dropView(keyedLog: string, view: string, buckets?: readonly number[]): Promise<void> {
-    const version = Buffer.from(view, 'hex')
-    this.#db.transactionSync(() => {
-      for (const bucket of buckets ?? this.#bucketsWith(keyedLog)) {
-        this.#db.removeSync(markerKey({ keyedLog, bucket, backfill: view }))
-        for (const part of [OPEN, SEALED] as const) {
-          const start = Buffer.concat([bucketKey(part, keyedLog, bucket), version])
-          for (const key of Array.from(this.#db.getKeys({ start, end: prefixEnd(start) }))) this.#db.removeSync(key)
-        }
-      }
-    })
+  async drop(parked: readonly ParkedView[]): Promise<FlushOutcome[]> {
+    const outcomes = this.#db.transactionSync(() =>
+      parked.map((one): FlushOutcome => {
+        const id = { ...one, backfill: one.view }
+        if (this.#marker(id)?.epoch !== one.epoch) return 'stale-epoch'
+        this.#dropStates(one, one.view)
+        this.#db.removeSync(markerKey(id))
+        return 'applied'
+      }),
+    )
     await this.#db.flushed
+    return outcomes
   }
 
-  /** Buckets of a keyed log that hold a marker of any kind, and so all that hold states. */
-  #bucketsWith(keyedLog: string): Set<number> {
-    const buckets = new Set<number>()
-    for (const kind of ['m', 'b'] as const) {
-      const start = Buffer.from(`${kind}${keyedLog}\0`)
-      for (const key of this.#db.getKeys({ start, end: prefixEnd(start) })) buckets.add(key.readUInt16BE(start.length))
+  #dropStates({ keyedLog, bucket }: BucketId, view: string): void {
+    for (const part of [OPEN, SEALED] as const) {
+      const start = Buffer.concat([bucketKey(part, keyedLog, bucket), Buffer.from(view, 'hex')])
+      for (const key of Array.from(this.#db.getKeys({ start, end: prefixEnd(start) }))) this.#db.removeSync(key)
     }
-    return buckets
   }
 
   async close(): Promise<void> {

@@ -1,0 +1,58 @@
+import assert from 'node:assert/strict'
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { setTimeout as pause } from 'node:timers/promises'
+import { test } from 'node:test'
+import { CliProcess, tidemark, tidemarkJson } from '../support/cli-process.ts'
+import { PAYMENTS, temporaryProject } from '../support/project.ts'
+import { Random, runSeed } from '../support/random.ts'
+
+interface Backfill {
+  readonly view: string
+  readonly versions: readonly { version: string; live: boolean; records: number; recordsTotal: number }[]
+}
+
+interface Answer {
+  readonly version: string
+  readonly features: readonly string[]
+  readonly rows: readonly { readonly values: readonly unknown[] }[]
+}
+
+const EVENTS = 3000
+
+test('a changed view is replayed by `backfill`, also after kill -9; its service reads the old version until then', async (context) => {
+  const random = new Random(runSeed('backfill command'))
+  const project = temporaryProject(context, { 'features/card.ts': PAYMENTS })
+  await tidemarkJson(project, 'apply')
+  const lines = Array.from({ length: EVENTS }, (_, i) =>
+    JSON.stringify({ card_id: `c-${i % 3}`, merchant: 'm', amount: 1 + (i % 7), paid_at: Date.now() - 60_000 }),
+  )
+  writeFileSync(join(project, 'events.jsonl'), `${lines.join('\n')}\n`)
+  await tidemarkJson(project, 'produce', 'payments', join(project, 'events.jsonl'))
+  const get = (): Promise<Answer> => tidemarkJson<Answer>(project, 'get', 'fraud', 'card_id=c-1', 'amount=1')
+  const before = await get()
+
+  writeFileSync(join(project, 'features/card.ts'), PAYMENTS.replace("over('24h')", "over('12h')"))
+  await tidemarkJson(project, 'apply')
+  const meanwhile = await get()
+  assert.equal(meanwhile.version, before.version, 'the old version is served')
+  assert.equal(meanwhile.rows[0].values[0], EVENTS / 3)
+
+  const killed = new CliProcess(context, project, 'backfill', 'card_spend')
+  await pause(random.below(900))
+  killed.child.kill('SIGKILL')
+  await killed.exited
+  const done = await tidemarkJson<Backfill>(project, 'backfill', 'card_spend')
+  assert.ok(done.versions.length > 0 && done.versions.every(({ live }) => live))
+  const after = await get()
+  assert.notEqual(after.version, before.version, 'the new version is served')
+  assert.equal(after.rows[0].values[0], EVENTS / 3, 'every event counted once')
+
+  writeFileSync(join(project, 'features/card.ts'), PAYMENTS)
+  await tidemarkJson(project, 'apply')
+  await tidemarkJson(project, 'backfill', 'card_spend')
+  assert.equal((await get()).version, before.version, 'rolled back')
+  const unknown = await tidemark(project, 'backfill', 'nothing')
+  assert.equal(unknown.code, 1)
+  assert.match(unknown.stderr, /TM_UNKNOWN_VIEW.*known are card_spend/)
+})

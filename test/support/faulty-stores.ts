@@ -1,0 +1,73 @@
+import type { FlushOutcome, ViewMove } from '../../stores/online/online-store.ts'
+import type { StreamContext } from '../../streams/stream-context.ts'
+import type { Random } from './random.ts'
+
+/** What a process that was killed throws: nothing after it happens. */
+export class Crash extends Error {}
+
+/** Kills a process before its n-th operation on a store, and mixes its operations with those of others at random. */
+export class Fuse {
+  readonly #random: Random
+  #left = Infinity
+
+  constructor(random: Random) {
+    this.#random = random
+  }
+
+  /** The process dies before its n-th operation from now on. */
+  light(operations: number): void {
+    this.#left = operations
+  }
+
+  async burn(): Promise<void> {
+    for (let turns = this.#random.below(4); turns > 0; turns--) await new Promise((resolve) => setImmediate(resolve))
+    if (this.#left-- <= 0) throw new Crash('killed')
+  }
+}
+
+const OPERATIONS = {
+  log: ['append', 'appendAll', 'read', 'endOffset', 'createTopic'],
+  online: ['claim', 'flush', 'read', 'markers', 'join', 'leave', 'claimBackfill', 'drop'],
+  metadata: ['readProgress', 'writeProgress'],
+  objects: ['createFromFile', 'list'],
+  registry: ['keyedLogs', 'serviceAliases', 'moveServingAlias'],
+} as const
+
+/** The same stores, with a fuse before each operation; joins and leaves happen bucket by bucket, as the port allows. */
+export function faultyContext(context: StreamContext, fuse: Fuse): StreamContext {
+  const online = faulty(context.online, OPERATIONS.online, fuse)
+  const oneByOne = async (name: 'join' | 'leave', moves: readonly ViewMove[]): Promise<FlushOutcome[]> => {
+    const outcomes: FlushOutcome[] = []
+    for (const move of moves) outcomes.push(...(await online[name]([move])))
+    return outcomes
+  }
+  return {
+    ...context,
+    log: faulty(context.log, OPERATIONS.log, fuse),
+    online: overriding(online, {
+      join: (moves) => oneByOne('join', moves),
+      leave: (moves) => oneByOne('leave', moves),
+    }),
+    metadata: faulty(context.metadata, OPERATIONS.metadata, fuse),
+    objects: faulty(context.objects, OPERATIONS.objects, fuse),
+    registry: faulty(context.registry, OPERATIONS.registry, fuse),
+  }
+}
+
+function overriding<T extends object>(target: T, methods: Partial<T>): T {
+  return new Proxy(target, { get: (_, name): unknown => Reflect.get(methods, name) ?? Reflect.get(target, name) })
+}
+
+function faulty<T extends object>(target: T, operations: readonly (keyof T)[], fuse: Fuse): T {
+  return new Proxy(target, {
+    get: (_, name) => {
+      const value: unknown = Reflect.get(target, name)
+      if (typeof value !== 'function') return value
+      if (!operations.includes(name as keyof T)) return value.bind(target) as unknown
+      return async (...args: unknown[]): Promise<unknown> => {
+        await fuse.burn()
+        return (await Reflect.apply(value, target, args)) as unknown
+      }
+    },
+  })
+}
