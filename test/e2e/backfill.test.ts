@@ -52,6 +52,24 @@ test('a changed view is replayed by `backfill`, also after kill -9; its service 
   await tidemarkJson(project, 'apply')
   await tidemarkJson(project, 'backfill', 'card_spend')
   assert.equal((await get()).version, before.version, 'rolled back')
+
+  const further = `${PAYMENTS}
+export const shop = entity('shop', { merchant: t.string().nullable() })
+export const shopSales = featureView('shop_sales', { entity: shop, from: payments, features: { n: count().over('1h') } })
+`
+  writeFileSync(
+    join(project, 'features/card.ts'),
+    further.replaceAll('merchant: t.string().nullable()', 'merchant: t.string()'),
+  )
+  const refused = await tidemark(project, 'apply')
+  assert.equal(refused.code, 1)
+  assert.match(refused.stderr, /TM_ENTITY_WITHOUT_HISTORY: view shop_sales .* kept by card only/)
+  writeFileSync(
+    join(project, 'features/card.ts'),
+    PAYMENTS.replace('amount: t.float64(), paid_at', 'amount: t.float64(), note: t.string().nullable(), paid_at'),
+  )
+  assert.match((await tidemark(project, 'apply')).stderr, /TM_SOURCE_CHANGED: .* source payments would change/)
+  assert.deepEqual((await get()).version, before.version, 'nothing was changed')
   const unknown = await tidemark(project, 'backfill', 'nothing')
   assert.equal(unknown.code, 1)
   assert.match(unknown.stderr, /TM_UNKNOWN_VIEW.*known are card_spend/)
