@@ -96,16 +96,17 @@ function writeStrings(
   dictionary: readonly string[],
   nulls: Uint8Array | null,
 ): void {
-  const numberOf = new Map<number, number>()
+  const numberOf = new Int32Array(dictionary.length).fill(-1)
   const used = new Int32Array(codes.length)
+  const texts: number[] = []
   for (let i = 0; i < codes.length; i++) {
     if (nulls !== null && nulls[i] === 1) continue
-    let number = numberOf.get(codes[i])
-    if (number === undefined) numberOf.set(codes[i], (number = numberOf.size))
-    used[i] = number
+    const code = codes[i]
+    if (numberOf[code] === -1) numberOf[code] = texts.push(code) - 1
+    used[i] = numberOf[code]
   }
-  writer.varint(numberOf.size)
-  for (const code of numberOf.keys()) writer.string(dictionary[code])
+  writer.varint(texts.length)
+  for (const code of texts) writer.string(dictionary[code])
   writeArray(writer, used)
 }
 
