@@ -48,9 +48,16 @@ export class ApplyRole {
     return moved + (await moveServingAliases(this.#context))
   }
 
-  /** Flushes what was applied, of every partition owned. */
+  /** Flushes what was applied, of every partition owned. One that another worker has taken over is let go. */
   async settle(): Promise<void> {
-    for (const { partition } of this.#owned.values()) await partition.settle()
+    for (const [name, { partition }] of [...this.#owned]) {
+      try {
+        await partition.settle()
+      } catch (error) {
+        if (!isTidemarkError(error) || error.code !== 'TM_STREAM_FENCED') throw error
+        this.#owned.delete(name)
+      }
+    }
   }
 
   /** A partition that another worker has taken over is let go, and claimed again in the next round. One that cannot go on stops alone. */
