@@ -50,7 +50,7 @@ export class ApplyRole {
 
   /** Flushes what was applied, of every partition owned. One that another worker has taken over is let go. */
   async settle(): Promise<void> {
-    for (const [name, { partition }] of [...this.#owned]) {
+    for (const [name, { partition }] of this.#owned) {
       try {
         await partition.settle()
       } catch (error) {
