@@ -1,4 +1,5 @@
 import { setTimeout as pause } from 'node:timers/promises'
+import type { TidemarkError } from '../features/errors/tidemark-error.ts'
 import { ArchiveRole } from '../streams/archive.ts'
 import { StreamRole } from '../streams/stream-role.ts'
 import { createTopics } from '../streams/stream-context.ts'
@@ -16,6 +17,8 @@ interface Worker {
   runOnce(): Promise<number>
   /** Writes what it holds. */
   settle?(): Promise<void>
+  /** What stopped for good while the rest goes on, with the cause, by name. */
+  readonly stopped?: ReadonlyMap<string, TidemarkError>
 }
 
 function createWorker(context: StreamContext, role: WorkRole): Worker {
@@ -26,8 +29,14 @@ function createWorker(context: StreamContext, role: WorkRole): Worker {
 export async function runWork(context: StreamContext, role: WorkRole, signal: AbortSignal): Promise<void> {
   await createTopics(context)
   const worker = createWorker(context, role)
+  const reported = new Set<string>()
   while (!signal.aborted) {
     const moved = await worker.runOnce()
+    for (const [name, { code, message }] of worker.stopped ?? []) {
+      if (reported.has(name)) continue
+      reported.add(name)
+      console.error(`${code}: partition ${name} has stopped, others go on: ${message}`)
+    }
     if (role === 'archive') await pause(ARCHIVE_EVERY_MS, undefined, { signal }).catch(() => {})
     else await new Promise((resolve) => (moved > 0 ? setImmediate(resolve) : setTimeout(resolve, IDLE_MS)))
   }
@@ -41,7 +50,7 @@ export interface DrainOptions {
   readonly onProgress?: (moved: number) => void
 }
 
-/** Runs roles until nothing moves: what was appended is applied, or archived. Returns how much moved. */
+/** Runs roles until nothing moves: what was appended is applied, or archived. Returns how much moved. Throws the cause if a part stopped, when all others are through. */
 export async function drain(context: StreamContext, options: DrainOptions = {}): Promise<number> {
   const { roles = ['stream', 'archive'], signal, onProgress } = options
   await createTopics(context)
@@ -49,7 +58,10 @@ export async function drain(context: StreamContext, options: DrainOptions = {}):
   for (let total = 0; ;) {
     let moved = 0
     for (const worker of workers) if (signal?.aborted !== true) moved += await worker.runOnce()
-    if (moved === 0) return total
+    if (moved === 0) {
+      for (const { stopped } of workers) for (const cause of stopped?.values() ?? []) throw cause
+      return total
+    }
     total += moved
     onProgress?.(total)
   }

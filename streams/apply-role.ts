@@ -1,4 +1,5 @@
 import { isTidemarkError } from '../features/errors/tidemark-error.ts'
+import type { TidemarkError } from '../features/errors/tidemark-error.ts'
 import type { KeyedLog } from '../registry/keyed-logs.ts'
 import { viewsHash } from '../registry/view-sets.ts'
 import { KeyedPartition } from './keyed-partition.ts'
@@ -15,9 +16,16 @@ interface Owned {
 export class ApplyRole {
   readonly #context: StreamContext
   readonly #owned = new Map<string, Owned>()
+  /** Partitions that stopped, with the cause, by name. */
+  readonly #stopped = new Map<string, TidemarkError>()
 
   constructor(context: StreamContext) {
     this.#context = context
+  }
+
+  /** Partitions (`<keyed log>/<number>`) that stopped for good, each with its cause; all others go on. */
+  get stopped(): ReadonlyMap<string, TidemarkError> {
+    return this.#stopped
   }
 
   /** Makes views live that have no history to replay, and lets services read them. For a process that applies nothing. */
@@ -40,21 +48,32 @@ export class ApplyRole {
     return moved + (await moveServingAliases(this.#context))
   }
 
-  /** Flushes what was applied, of every partition owned. */
+  /** Flushes what was applied, of every partition owned. One that another worker has taken over is let go. */
   async settle(): Promise<void> {
-    for (const { partition } of this.#owned.values()) await partition.settle()
+    for (const [name, { partition }] of this.#owned) {
+      try {
+        await partition.settle()
+      } catch (error) {
+        if (!isTidemarkError(error) || error.code !== 'TM_STREAM_FENCED') throw error
+        this.#owned.delete(name)
+      }
+    }
   }
 
-  /** A partition that another worker has taken over is let go, and claimed again in the next round. */
+  /** A partition that another worker has taken over is let go, and claimed again in the next round. One that cannot go on stops alone. */
   async #step(keyedLog: KeyedLog, number: number, hold: boolean): Promise<number> {
     const name = `${keyedLog.name}/${number}`
+    if (this.#stopped.has(name)) return 0
     try {
       const { partition } = await this.#ownedAs(name, keyedLog, number)
       return (await partition.runOnce(hold)) + (await partition.backfillOnce())
     } catch (error) {
       this.#owned.delete(name)
-      ignoreFenced(error)
-      return 1
+      if (!isTidemarkError(error)) throw error
+      if (error.code === 'TM_STREAM_FENCED') return 1
+      if (error.disposition !== 'halt') throw error
+      this.#stopped.set(name, error)
+      return 0
     }
   }
 

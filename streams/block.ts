@@ -1,5 +1,4 @@
 import { constants, zstdCompressSync, zstdDecompressSync } from 'node:zlib'
-import { invariant } from '../features/errors/tidemark-error.ts'
 import type { FieldPlan, FieldType } from '../features/plan/field-type.ts'
 import { ByteReader } from '../features/values/byte-reader.ts'
 import { ByteWriter } from '../features/values/byte-writer.ts'
@@ -9,7 +8,7 @@ import { COLUMN_STORAGE } from '../features/values/column.ts'
 /*
  * A block: many events of one origin for one keyed partition, in one log record.
  *
- *   u8 1 (format), then zstd of
+ *   u8 1 (format), then zstd (with checksum) of
  *     string origin · f64, f64 sequence before the first event that this producer sent to the partition (−1, −1: none) · varint n
  *     f64[n] sequence offsets · i32[n] sequence indexes · f64[n] event times · f64[n] arrivals (NaN: the record's append time)
  *     per field: u8 has nulls, [u8[n] nulls], then by storage
@@ -17,6 +16,7 @@ import { COLUMN_STORAGE } from '../features/values/column.ts'
  *   Arrays are little-endian.
  */
 const FORMAT = 1
+const COMPRESSION = { [constants.ZSTD_c_compressionLevel]: 1, [constants.ZSTD_c_checksumFlag]: 1 }
 
 export interface Sequence {
   readonly offset: number
@@ -46,20 +46,21 @@ export function encodeBlock(block: Block): Uint8Array {
   for (const array of [block.sequenceOffset, block.sequenceIndex, block.eventTime, block.arrival])
     writeArray(writer, array)
   for (const column of block.columns) writeColumn(writer, column, block.length)
-  const body = zstdCompressSync(writer.finish(), { params: { [constants.ZSTD_c_compressionLevel]: 1 } })
+  const body = zstdCompressSync(writer.finish(), { params: COMPRESSION })
   const bytes = new Uint8Array(body.length + 1)
   bytes[0] = FORMAT
   bytes.set(body, 1)
   return bytes
 }
 
+/** Throws RangeError, or zlib's error, on bytes that `encodeBlock` did not write for these fields. */
 export function decodeBlock(bytes: Uint8Array, fields: readonly FieldPlan[]): Block {
-  invariant(bytes[0] === FORMAT, `block format ${bytes[0]}, expected ${FORMAT}`)
+  if (bytes[0] !== FORMAT) throw new RangeError(`block format ${bytes[0]}, expected ${FORMAT}`)
   const reader = new ByteReader(zstdDecompressSync(bytes.subarray(1)))
   const origin = reader.string()
   const previous = { offset: reader.f64(), index: reader.f64() }
   const length = reader.varint()
-  return {
+  const block = {
     origin,
     previous,
     length,
@@ -69,6 +70,8 @@ export function decodeBlock(bytes: Uint8Array, fields: readonly FieldPlan[]): Bl
     arrival: new Float64Array(copyOf(reader, length * 8)),
     columns: fields.map(({ type }) => readColumn(reader, type, length)),
   }
+  if (reader.remaining !== 0) throw new RangeError(`${reader.remaining} bytes after the end of a block`)
+  return block
 }
 
 function writeArray(
@@ -93,16 +96,17 @@ function writeStrings(
   dictionary: readonly string[],
   nulls: Uint8Array | null,
 ): void {
-  const numberOf = new Map<number, number>()
+  const numberOf = new Int32Array(dictionary.length).fill(-1)
   const used = new Int32Array(codes.length)
+  const texts: number[] = []
   for (let i = 0; i < codes.length; i++) {
     if (nulls !== null && nulls[i] === 1) continue
-    let number = numberOf.get(codes[i])
-    if (number === undefined) numberOf.set(codes[i], (number = numberOf.size))
-    used[i] = number
+    const code = codes[i]
+    if (numberOf[code] === -1) numberOf[code] = texts.push(code) - 1
+    used[i] = numberOf[code]
   }
-  writer.varint(numberOf.size)
-  for (const code of numberOf.keys()) writer.string(dictionary[code])
+  writer.varint(texts.length)
+  for (const code of texts) writer.string(dictionary[code])
   writeArray(writer, used)
 }
 

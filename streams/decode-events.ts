@@ -3,7 +3,7 @@ import type { Column } from '../features/values/column.ts'
 import { gather, gatherColumn } from '../features/values/gather.ts'
 import { decodeJson } from './decode-json.ts'
 import type { RefusedEvent } from './decode-json.ts'
-import { rowsWithNullKey } from './keyed-append.ts'
+import { KEY_REASONS, rowsWithoutKey } from './keyed-append.ts'
 
 export interface DecodedRows {
   /** Rows of the input that were taken in, ascending; the columns hold these alone. */
@@ -21,12 +21,11 @@ export function decodeEvents(
   payloads: readonly string[],
 ): DecodedRows {
   const decoded = decodeJson(source, payloads)
-  const nullKeys = rowsWithNullKey(source, entities, decoded.columns, decoded.rows.length)
-  if (nullKeys.size === 0) return { ...decoded, rows: Int32Array.from(decoded.rows) }
+  const keyless = rowsWithoutKey(source, entities, decoded.columns, decoded.rows.length)
+  if (keyless.size === 0) return { ...decoded, rows: Int32Array.from(decoded.rows) }
   const refused = [...decoded.refused]
-  for (const i of nullKeys)
-    refused.push({ row: decoded.rows[i], code: 'TM_EVENT_KEY_NULL', reason: 'a column of an entity key is null' })
-  const keep = Int32Array.from(decoded.rows.keys()).filter((i) => !nullKeys.has(i))
+  for (const [i, code] of keyless) refused.push({ row: decoded.rows[i], code, reason: KEY_REASONS[code] })
+  const keep = Int32Array.from(decoded.rows.keys()).filter((i) => !keyless.has(i))
   return {
     rows: keep.map((i) => decoded.rows[i]),
     columns: decoded.columns.map((column) => gatherColumn(column, keep)),

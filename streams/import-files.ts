@@ -8,7 +8,7 @@ import { failStore } from '../stores/errors.ts'
 import { gather, gatherColumn } from '../features/values/gather.ts'
 import { deadLetterAppends, readDeadLetters } from './dead-letters.ts'
 import type { DeadLetter } from './dead-letters.ts'
-import { repartition, rowsWithNullKey } from './keyed-append.ts'
+import { repartition, rowsWithoutKey } from './keyed-append.ts'
 import type { LastSent } from './keyed-append.ts'
 import type { Accepted } from './produce.ts'
 import { createTopics, keyedTopic } from './stream-context.ts'
@@ -184,13 +184,13 @@ function refusals(job: ImportJob, columns: readonly Column[], rows: number, now:
         refused.set(row, 'TM_EVENT_NON_FINITE')
     }
   })
-  for (const row of rowsWithNullKey(
+  for (const [row, code] of rowsWithoutKey(
     source,
     job.keyedLogs.map(({ entity }) => entity),
     columns,
     rows,
   ))
-    refused.set(row, 'TM_EVENT_KEY_NULL')
+    refused.set(row, code)
   const arrival = columns[source.fields.findIndex((field) => field.name === job.arrivalColumn)] as NumberColumn
   for (let row = 0; row < rows; row++)
     if (arrival.values[row] > now && !refused.has(row)) refused.set(row, 'TM_ARRIVAL_FUTURE')

@@ -81,15 +81,17 @@ export class IngestRole {
     lastSent: LastSent,
   ) {
     const payloads: string[] = []
-    const places: [number, number][] = []
+    const offsets: number[] = []
+    const indexes: number[] = []
     for (const record of records) {
-      decoder
-        .decode(record.value)
-        .split('\n')
-        .forEach((line, index) => {
-          payloads.push(line)
-          places.push([record.offset, index])
-        })
+      const lines = decoder.decode(record.value).split('\n')
+      for (let index = 0; index < lines.length; index++) {
+        // A blank line is no event, as in `produce`: a record that ends with a line break has no dead letter for it.
+        if (isBlank(lines[index])) continue
+        payloads.push(lines[index])
+        offsets.push(record.offset)
+        indexes.push(index)
+      }
     }
     const decoded = decodeEvents(
       source,
@@ -100,15 +102,15 @@ export class IngestRole {
       code,
       reason,
       origin,
-      sequence: places[row],
+      sequence: [offsets[row], indexes[row]],
       payload: payloads[row],
     }))
     const { rows, columns, eventTime } = decoded
     const events = {
       origin,
       length: rows.length,
-      sequenceOffset: Float64Array.from(rows, (row) => places[row][0]),
-      sequenceIndex: rows.map((row) => places[row][1]),
+      sequenceOffset: Float64Array.from(rows, (row) => offsets[row]),
+      sequenceIndex: rows.map((row) => indexes[row]),
       eventTime,
       arrival: new Float64Array(rows.length).fill(NaN),
       columns,
@@ -123,4 +125,8 @@ export class IngestRole {
     )
     return { events: payloads.length, appends, letters }
   }
+}
+
+function isBlank(line: string): boolean {
+  return line.length === 0 || (line.charCodeAt(0) <= 32 && line.trim() === '')
 }

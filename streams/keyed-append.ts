@@ -2,6 +2,7 @@ import { bucketOf, entityKeysOfBatch, partitionOf } from '../features/values/ent
 import type { Column } from '../features/values/column.ts'
 import type { EntityPlan, SourcePlan } from '../features/plan/source-plan.ts'
 import type { TopicAppend } from '../stores/log/log.ts'
+import { ENTITY_KEY_BYTES_MAX } from '../stores/online/online-store.ts'
 import { encodeBlock, NO_SEQUENCE } from './block.ts'
 import { gather, gatherColumn } from '../features/values/gather.ts'
 import type { Sequence } from './block.ts'
@@ -73,19 +74,38 @@ export function repartition(
   })
 }
 
-/** First rows whose key of any of the entities is null: they belong to no entity. */
-export function rowsWithNullKey(
+/** Rows that belong to no entity, with the code: a column of an entity's key is null, or the key is longer than online stores take. */
+export function rowsWithoutKey(
   source: SourcePlan,
   entities: readonly EntityPlan[],
   columns: readonly Column[],
   length: number,
-): Set<number> {
-  const rows = new Set<number>()
+): Map<number, 'TM_EVENT_KEY_NULL' | 'TM_KEY_TOO_LONG'> {
+  const rows = new Map<number, 'TM_EVENT_KEY_NULL' | 'TM_KEY_TOO_LONG'>()
   for (const entity of entities) {
-    for (const column of entityColumns(source, entity, columns)) {
+    const keyColumns = entityColumns(source, entity, columns)
+    for (const column of keyColumns) {
       if (column.nulls === null) continue
-      for (let i = 0; i < length; i++) if (column.nulls[i] === 1) rows.add(i)
+      for (let i = 0; i < length; i++) if (column.nulls[i] === 1) rows.set(i, 'TM_EVENT_KEY_NULL')
     }
+    if (keyColumns.reduce((sum, column) => sum + keyBytesMax(column), 0) <= ENTITY_KEY_BYTES_MAX) continue
+    const { distinct, keyOf } = entityKeysOfBatch(entity, keyColumns, length)
+    for (let i = 0; i < length; i++)
+      if (keyOf[i] >= 0 && distinct[keyOf[i]].length > ENTITY_KEY_BYTES_MAX && !rows.has(i))
+        rows.set(i, 'TM_KEY_TOO_LONG')
   }
   return rows
+}
+
+export const KEY_REASONS = {
+  TM_EVENT_KEY_NULL: 'a column of an entity key is null',
+  TM_KEY_TOO_LONG: `an entity key is longer than ${ENTITY_KEY_BYTES_MAX} bytes: shorten it, or key by a hash`,
+} as const
+
+/** Upper bound of a column's part in key bytes: a UTF-16 unit has at most 3 bytes in UTF-8, a length at most 5. */
+function keyBytesMax(column: Column): number {
+  if (column.storage === 'string')
+    return column.dictionary.reduce((most, { length }) => Math.max(most, 3 * length), 0) + 5
+  if (column.storage === 'bytes') return column.values.reduce((most, { length }) => Math.max(most, length), 0) + 5
+  return 8
 }

@@ -92,10 +92,19 @@ async function lagOf(
   const records = await context.log.read(keyedTopic(keyedLog.name), at.partition, at.appliedOffset, FETCH_BYTES)
   const opened = records.slice(0, COUNTED_RECORDS_MAX)
   if (opened.length === 0) return { events: 0, isEstimated: false, ms: 0 }
-  const counted = opened.reduce((sum, { value }) => sum + decodeBlock(value, keyedLog.source.fields).length, 0)
+  const counted = opened.reduce((sum, { value }) => sum + eventsOf(value, keyedLog), 0)
   return {
     events: Math.round((counted / opened.length) * behind),
     isEstimated: opened.length < behind,
     ms: Math.max(0, Math.floor(context.log.now()) - opened[0].appendTime),
+  }
+}
+
+/** Events of a block; a damaged one counts as one: its partition has stopped, and status must tell of it all the same. */
+function eventsOf(value: Uint8Array, { source }: KeyedLog): number {
+  try {
+    return decodeBlock(value, source.fields).length
+  } catch {
+    return 1
   }
 }

@@ -1,3 +1,4 @@
+import type { TidemarkError } from '../features/errors/tidemark-error.ts'
 import { ApplyRole } from './apply-role.ts'
 import { IngestRole } from './ingest.ts'
 import type { StreamContext } from './stream-context.ts'
@@ -10,6 +11,11 @@ export class StreamRole {
   constructor(context: StreamContext) {
     this.#ingest = new IngestRole(context)
     this.#apply = new ApplyRole(context)
+  }
+
+  /** Partitions that stopped for good (see `ApplyRole.stopped`). */
+  get stopped(): ReadonlyMap<string, TidemarkError> {
+    return this.#apply.stopped
   }
 
   /** One fetch of every source, then of every keyed partition. Returns how much moved; 0: everything that was appended is in the store. */

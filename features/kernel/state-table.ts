@@ -31,7 +31,7 @@ export class StateTable {
   open(): number {
     const entity: EntityState = {
       newestTau: -Infinity,
-      tracks: this.#tracks.map(() => ({ tiles: [], cells: [] })),
+      tracks: this.#tracks.map(() => ({ tiles: [], cells: [], limit: -Infinity })),
       changed: false,
       sealedChanged: false,
       sealedBytes: 0,
@@ -71,6 +71,8 @@ export class StateTable {
       this.#inputCellOf = new Int32Array(length)
     }
     this.#tracks.forEach((cells, number) => {
+      const { hopMs, tilesMax } = cells.track
+      for (const { tracks, newestTau } of touched) tracks[number].limit = tileOf(newestTau + 1, hopMs) - tilesMax
       this.#assignTiles(cells, number, prepared, slots)
       for (let s = 0; s < cells.columns.length; s++) {
         const slot = cells.track.slots[s]
@@ -161,7 +163,7 @@ export class StateTable {
 
   #assignTiles(cells: TrackCells, number: number, prepared: PreparedBatch, slots: Int32Array): void {
     const { batch, selected } = prepared
-    const { hopMs, tilesMax } = cells.track
+    const { hopMs } = cells.track
     const cellOf = this.#cellOf
     for (let i = 0; i < batch.length; i++) {
       if (slots[i] < 0 || (selected !== null && selected[i] === 0)) {
@@ -170,7 +172,7 @@ export class StateTable {
       }
       const entity = this.#entities[slots[i]]!
       const tile = tileOf(batch.tau[i], hopMs)
-      if (tile < tileOf(entity.newestTau + 1, hopMs) - tilesMax) cellOf[i] = -1
+      if (tile < entity.tracks[number].limit) cellOf[i] = -1
       else cellOf[i] = cellOfTile(cells, entity, number, tile)
     }
   }

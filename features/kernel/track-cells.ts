@@ -5,6 +5,8 @@ export interface TrackState {
   /** Ascending tile numbers, and the cell of each. */
   readonly tiles: number[]
   readonly cells: number[]
+  /** Tiles below this are out of reach of every window at t ≥ newest τ + 1. */
+  limit: number
 }
 
 export interface EntityState {
@@ -89,9 +91,7 @@ export function cellOfTile(cells: TrackCells, entity: EntityState, number: numbe
 
 /** Lets go of tiles that no window at t ≥ newest τ + 1 can reach. */
 export function evict(cells: TrackCells, entity: EntityState, number: number): void {
-  const { hopMs, tilesMax } = cells.track
-  const limit = tileOf(entity.newestTau + 1, hopMs) - tilesMax
-  const { tiles, cells: numbers } = entity.tracks[number]
+  const { tiles, cells: numbers, limit } = entity.tracks[number]
   let count = 0
   while (count < tiles.length && tiles[count] < limit) cells.give(numbers[count++])
   if (count > 0) {

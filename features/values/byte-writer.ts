@@ -1,4 +1,6 @@
 const INITIAL_BYTES = 256
+/** Texts below this have a length of one byte. */
+const SHORT_TEXT = 128
 
 /**
  * Appends to a growing buffer. Integers are little-endian; varints are LEB128 (unsigned) and zigzag LEB128 (signed).
@@ -101,7 +103,22 @@ export class ByteWriter {
 
   /** UTF-8 byte length as varint, then the bytes. Lone surrogates become U+FFFD (decoding refuses them earlier). */
   string(value: string): void {
-    this.blob(encoder.encode(value))
+    if (value.length >= SHORT_TEXT || !this.#ascii(value)) this.blob(encoder.encode(value))
+  }
+
+  /** A short text of ASCII alone, without a call into the engine's encoder; false (and nothing written) for any other. */
+  #ascii(value: string): boolean {
+    const { length } = value
+    const at = this.reserve(length + 1)
+    const { bytes } = this
+    bytes[at] = length
+    for (let i = 0; i < length; i++) {
+      const code = value.charCodeAt(i)
+      if (code > 127) return false
+      bytes[at + 1 + i] = code
+    }
+    this.length = at + 1 + length
+    return true
   }
 
   finish(): Uint8Array<ArrayBuffer> {

@@ -19,14 +19,28 @@ import { murmur2 } from './murmur2.ts'
 
 const writer = new ByteWriter()
 const utf8 = new TextEncoder()
+const SHORT_TEXT = 64
 const SIGN = 1n << 63n
 
 /** Values in the order of the entity's columns. A null component has no key: throws. */
 export function entityKeyBytes(values: readonly Value[]): Uint8Array {
-  if (values.length === 1 && typeof values[0] === 'string') return utf8.encode(values[0])
+  if (values.length === 1 && typeof values[0] === 'string') return textBytes(values[0])
   writer.reset()
   for (const value of values) writeComponent(value)
   return writer.finish()
+}
+
+/** Short ASCII is copied without a call into the engine's encoder. */
+function textBytes(text: string): Uint8Array {
+  const { length } = text
+  if (length > SHORT_TEXT) return utf8.encode(text)
+  const bytes = new Uint8Array(length)
+  for (let i = 0; i < length; i++) {
+    const code = text.charCodeAt(i)
+    if (code > 127) return utf8.encode(text)
+    bytes[i] = code
+  }
+  return bytes
 }
 
 function writeComponent(value: Value): void {

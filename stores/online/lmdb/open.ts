@@ -305,8 +305,25 @@ function copyParts({ open, sealed }: StateParts): StateParts {
   return { open: Uint8Array.from(open), sealed: sealed === null ? null : Uint8Array.from(sealed) }
 }
 
+const PREFIXES_MAX = 10_000
+const prefixes = new Map<string, Buffer>()
+
+/** Kept: there are few, and every state that is read or written needs one. */
+function statePrefix(part: Part, keyedLog: string, bucket: number, view: string): Buffer {
+  const name = `${part}${view}${bucket}/${keyedLog}`
+  const held = prefixes.get(name)
+  if (held !== undefined) return held
+  if (prefixes.size >= PREFIXES_MAX) prefixes.clear()
+  const prefix = Buffer.concat([bucketKey(part, keyedLog, bucket), Buffer.from(view, 'hex')])
+  prefixes.set(name, prefix)
+  return prefix
+}
+
 function stateKey(part: Part, { keyedLog, bucket }: BucketId, view: string, key: Uint8Array): Buffer {
-  const at = Buffer.concat([bucketKey(part, keyedLog, bucket), Buffer.from(view, 'hex'), key])
+  const prefix = statePrefix(part, keyedLog, bucket, view)
+  const at = Buffer.allocUnsafe(prefix.length + key.length)
+  at.set(prefix)
+  at.set(key, prefix.length)
   if (at.length > KEY_BYTES_MAX) {
     throw failStore(
       'TM_KEY_TOO_LONG',

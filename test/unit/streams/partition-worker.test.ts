@@ -85,6 +85,26 @@ test('a flush advances the markers of the buckets with events; the others follow
   assert.deepEqual(new Set(await markerOffsets(platform.context, 0)), new Set([1]))
 })
 
+test('held events are flushed by settle, and an owner that was taken over stops without an error', async (context) => {
+  const platform = await Platform.open(context, DEFINITIONS, { partitions: 1 })
+  const stale = new ApplyRole(platform.context)
+  const send = async (): Promise<void> => {
+    await platform.produce('payments', [{ card_id: 'a', amount: 1, paid_at: platform.clock.ms }])
+    await new IngestRole(platform.context).runOnce()
+  }
+  await send()
+  assert.equal(await stale.runOnce({ hold: true }), 1)
+  assert.equal((await states(platform.context)).size, 0)
+  await stale.settle()
+  assert.equal((await states(platform.context)).size, 2)
+  await send()
+  assert.equal(await stale.runOnce({ hold: true }), 1)
+  await applyAll(platform.context)
+  const expected = await states(platform.context)
+  await stale.settle()
+  assert.deepEqual(await states(platform.context), expected)
+})
+
 test('a crash between buckets leaves markers that differ; the next owner drops what each bucket has: bytes as if nothing had happened', async (context) => {
   const seed = runSeed('resume with unequal markers')
   for (let round = 0; round < ROUNDS; round++) {
