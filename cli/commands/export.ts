@@ -1,9 +1,38 @@
+import { readFileSync } from 'node:fs'
 import type { Command } from 'commander'
 import { exportTrainingSet } from '../../offline/export.ts'
-import type { AsOf } from '../../offline/export.ts'
+import type { AsOf, ExportProgress, Manifest, PinnedPositions } from '../../offline/export.ts'
+import { failStore } from '../../stores/errors.ts'
 import { failCli } from '../errors.ts'
 import { settle } from '../settle.ts'
-import { print, withProject } from './with-project.ts'
+import { describeCount } from '../terminal/describe-amounts.ts'
+import { paint } from '../terminal/style.ts'
+import { checkStopped, print, withWork } from './with-project.ts'
+import type { Work } from './with-project.ts'
+
+const CLOCKS = ['arrival', 'event-time', 'served']
+const PHASES: Readonly<Record<ExportProgress['phase'], readonly [label: string, unit: string]>> = {
+  events: ['read events', 'events'],
+  rows: ['compute', 'rows'],
+  write: ['write', 'rows'],
+}
+const EXAMPLES = `
+Each row of the spine sees exactly what had arrived before its own time. Its columns come first, in their order, then features and derived fields.
+--as-of event-time takes every event's own time as its arrival: for history whose arrivals cannot be trusted; it can leak.
+
+Examples:
+  tidemark export fraud --spine labels.parquet --out training.parquet
+  tidemark export fraud --spine labels.csv --out training.csv --timestamp paid_at
+  tidemark export fraud --spine labels.csv --out again.csv --positions training.csv.manifest.json
+`
+
+interface Options {
+  readonly spine: string
+  readonly out: string
+  readonly timestamp: string
+  readonly asOf: AsOf
+  readonly positions?: string
+}
 
 export function registerExport(program: Command): void {
   program
@@ -12,22 +41,71 @@ export function registerExport(program: Command): void {
     .requiredOption('--spine <file>', 'entity keys, timestamp, request fields, labels (.parquet, .csv)')
     .requiredOption('--out <file>', 'output (.parquet, .csv); a manifest is written beside it')
     .option('--timestamp <column>', 'time column of the spine', 'timestamp')
-    .option('--as-of <clock>', 'arrival or event-time', 'arrival')
-    .action(
-      async (
-        service: string,
-        options: { spine: string; out: string; timestamp: string; asOf: string },
-        command: Command,
-      ) => {
-        if (!['arrival', 'event-time', 'served'].includes(options.asOf))
-          throw failCli('TM_USAGE', `--as-of ${options.asOf}: expected arrival, event-time or served`)
-        await withProject(command, async (project, json) => {
-          await settle(project)
-          const manifest = await exportTrainingSet(project, { ...options, service, asOf: options.asOf as AsOf })
-          print(json, manifest, [
-            `Wrote ${manifest.rows} rows to ${options.out} (SHA-256 ${manifest.outputSha256.slice(0, 12)}…), manifest beside it.`,
-          ])
-        })
-      },
-    )
+    .option('--as-of <clock>', 'arrival or event-time', parseClock, 'arrival')
+    .option('--positions <manifest>', 'see only what the export of this manifest saw')
+    .addHelpText('after', EXAMPLES)
+    .action(async (service: string, options: Options, command: Command) => {
+      await withWork(command, async (work) => runExport(service, options, work))
+    })
+}
+
+async function runExport(service: string, options: Options, { project, json, signal, progress }: Work): Promise<void> {
+  const stopped = (): void =>
+    checkStopped(signal, () => `nothing was written to ${options.out}; what was there before is as it was.`)
+  const pinned = options.positions === undefined ? undefined : readPositions(options.positions)
+  const applying = progress('apply and archive', 'events')
+  await settle(project, { signal, onProgress: (moved) => applying.update(moved) })
+  stopped()
+  let phase: ExportProgress['phase'] = 'events'
+  let line = progress(...PHASES[phase])
+  const onProgress = (at: ExportProgress): void => {
+    if (at.phase !== phase) line = progress(...PHASES[at.phase])
+    phase = at.phase
+    line.update(at.done, at.total)
+  }
+  try {
+    const manifest = await exportTrainingSet(project, { ...options, service, pinned, signal, onProgress })
+    line.end()
+    print(json, manifest, describe(manifest, options.out))
+  } catch (error) {
+    stopped()
+    throw error
+  }
+}
+
+function parseClock(text: string): AsOf {
+  if (!CLOCKS.includes(text)) throw failCli('TM_USAGE', `--as-of ${text}: expected ${CLOCKS.join(', ')}`)
+  return text as AsOf
+}
+
+/** Positions of an earlier export. TM_FILE_MISSING, TM_FILE_UNREADABLE. */
+function readPositions(path: string): PinnedPositions {
+  let text: string
+  try {
+    text = readFileSync(path, 'utf8')
+  } catch (error) {
+    throw failStore('TM_FILE_MISSING', `${path} cannot be read: name the manifest of an earlier export`, {
+      cause: error,
+    })
+  }
+  try {
+    const { positions, incarnations, completeUntil } = JSON.parse(text) as Manifest
+    if (typeof positions === 'object' && typeof incarnations === 'object' && typeof completeUntil === 'number')
+      return { positions, incarnations, completeUntil }
+  } catch {
+    // Said below.
+  }
+  throw failStore(
+    'TM_FILE_UNREADABLE',
+    `${path} is no manifest of an export: expected FILE.manifest.json from beside one`,
+  )
+}
+
+function describe({ rows, outputSha256, nullShareBroken }: Manifest, out: string): string[] {
+  return [
+    `Wrote ${describeCount(rows)} rows to ${out} (SHA-256 ${outputSha256.slice(0, 12)}…); its manifest is beside it.`,
+    ...nullShareBroken.map(({ name, nullShare, allowed }) =>
+      paint('yellow', `${name}: ${(100 * nullShare).toFixed(1)} % null, ${(100 * allowed).toFixed(1)} % are allowed`),
+    ),
+  ]
 }
