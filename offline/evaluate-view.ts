@@ -43,6 +43,7 @@ export async function evaluateView(
   request: ViewRequest,
 ): Promise<UnitResult[]> {
   const { view, visibility, t, endOffset, signal } = request
+  if (t.length === 0) return []
   const keys = `export_keys_${randomUUID().replaceAll('-', '')}`
   try {
     const { entityOf, entities, rowsOf } = await loadEntities(context, keys, request)

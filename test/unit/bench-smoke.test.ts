@@ -1,18 +1,30 @@
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { test } from 'node:test'
+import type { TestContext } from 'node:test'
 import type { BenchResult } from '../../bench/bench-result.ts'
 
-for (const name of ['kernel', 'stream-embedded']) {
-  test(`benchmark ${name} prints its result as the last line, and the same hash twice`, () => {
-    const first = smoke(name)
+for (const name of ['kernel', 'stream-embedded', 'pit-export']) {
+  test(`benchmark ${name} prints its result as the last line, without peers, and the same hash twice`, (context) => {
+    const env = { ...process.env, XDG_CACHE_HOME: temporaryCache(context) }
+    const first = smoke(name, env)
     assert.equal(first.name, name)
-    assert.equal(first.hash, smoke(name).hash)
+    assert.equal(first.hash, smoke(name, env).hash)
     assert.equal(first.ratio, Math.min(...first.parts.map(({ ratio }) => ratio)))
   })
 }
 
-function smoke(name: string): BenchResult {
-  const printed = execFileSync(process.execPath, ['bench/main.ts', name, '--smoke'], { encoding: 'utf8' })
+function temporaryCache(context: TestContext): string {
+  const cache = mkdtempSync(join(tmpdir(), 'tidemark-bench-'))
+  context.after(() => rmSync(cache, { recursive: true, force: true }))
+  return cache
+}
+
+function smoke(name: string, env: NodeJS.ProcessEnv): BenchResult {
+  const args = ['--disable-warning=ExperimentalWarning', 'bench/main.ts', name, '--smoke']
+  const printed = execFileSync(process.execPath, args, { encoding: 'utf8', env })
   return JSON.parse(printed.trim().split('\n').at(-1) ?? '') as BenchResult
 }
