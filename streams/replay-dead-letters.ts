@@ -139,8 +139,8 @@ async function* acceptable(
   }
 }
 
-function copyOf({ appendTime, offset, ...letter }: StoredLetter): DeadLetter {
-  return { ...letter, movedFrom: offset }
+function copyOf({ code, reason, origin, sequence, payload, base64, offset }: StoredLetter): DeadLetter {
+  return { code, reason, origin, sequence, payload, base64, movedFrom: offset }
 }
 
 async function replayBatch(
