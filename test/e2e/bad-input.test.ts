@@ -258,6 +258,12 @@ test('a damaged archive file is named; nothing is computed without it', async (c
     platform.export('svc', [{ card_id: 'c', timestamp: NOW + 1 }]),
     (error: Error) => hasErrorCode('TM_ARCHIVE_DAMAGED')(error) && error.message.includes(name),
   )
+  await platform.context.objects.delete(name)
+  await assert.rejects(
+    platform.export('svc', [{ card_id: 'c', timestamp: NOW + 1 }]),
+    hasErrorCode('TM_ARCHIVE_DAMAGED'),
+    'a missing file is no empty archive',
+  )
 })
 
 /** A file system of its own, so small that a test can fill it. null where this machine does not let us. */
