@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { Command, CommanderError } from 'commander'
+import { storeFailure } from '../stores/store-failure.ts'
 import { isTidemarkError } from '../features/errors/tidemark-error.ts'
 import { Stopped } from './stopped.ts'
 
@@ -72,11 +73,12 @@ function report(error: unknown, json: boolean): number {
     process.stderr.write(`Stopped: ${error.message}\n`)
     return 130
   }
-  if (!isTidemarkError(error)) {
+  const known = isTidemarkError(error) ? error : storeFailure(error)
+  if (known === null) {
     process.stderr.write(`${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`)
     return 1
   }
-  const { code, message, details } = error
+  const { code, message, details } = known
   process.stderr.write(json ? `${JSON.stringify({ error: message, code, details })}\n` : `${code}: ${message}\n`)
   return code === 'TM_USAGE' ? 2 : 1
 }

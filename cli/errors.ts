@@ -22,6 +22,12 @@ export const CLI_ERRORS = {
     status: 409,
     meaning: 'Another process listens on the port. Stop it, or choose another with --port (the example: PORT=…).',
   },
+  TM_LINE_TOO_LONG: {
+    disposition: 'reject',
+    status: 422,
+    meaning:
+      'A line of an events file is longer than 16 MB. Expected one JSON event a line; the lines before it were taken.',
+  },
   TM_CONFIG: {
     disposition: 'reject',
     status: 422,

@@ -1,4 +1,5 @@
 import type { CompiledView } from '../features/kernel/compiled-view.ts'
+import { checkArchiveEnd } from '../stores/tables/archive-files.ts'
 import type { ArchiveProgress } from '../stores/tables/archive-layout.ts'
 import { failOffline } from './errors.ts'
 import type { OfflineContext } from './evaluate-rows.ts'
@@ -19,6 +20,8 @@ export async function pinPositions(
     incarnations[keyedLog] = (await context.log.topic(`keyed.${keyedLog}`))?.incarnation ?? ''
     for (let partition = 0; partition < context.partitions; partition++) {
       const held = progress.get(`${keyedLog}/${partition}`)
+      if (held !== undefined)
+        await checkArchiveEnd(context, { keyedLog, incarnation: incarnations[keyedLog], partition }, held)
       positions[`${keyedLog}/${partition}`] = held?.nextOffset ?? 0
       completeUntil = Math.min(completeUntil, held?.completeUntil ?? 0)
     }

@@ -50,6 +50,21 @@ export const STORE_ERRORS = {
     status: 500,
     meaning: 'An archive file cannot be read as one. Restore it from a backup.',
   },
+  TM_DISK_FULL: {
+    disposition: 'retry',
+    status: 503,
+    meaning: 'The disk of the data folder is full. Free space: nothing stored is lost, and work goes on from there.',
+  },
+  TM_DATA_READ_ONLY: {
+    disposition: 'halt',
+    status: 500,
+    meaning: 'The data folder cannot be written. Give the user the right to write it, or use another folder.',
+  },
+  TM_DATA_DAMAGED: {
+    disposition: 'halt',
+    status: 500,
+    meaning: 'A file of the data folder is damaged; the message says what found it. Restore the folder from a backup.',
+  },
   TM_DATA_NEWER: {
     disposition: 'halt',
     status: 500,

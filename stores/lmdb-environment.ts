@@ -1,7 +1,9 @@
 import { mkdirSync } from 'node:fs'
+import { join } from 'node:path'
 import { open } from 'lmdb'
 import type { RootDatabase } from 'lmdb'
 import { failStore } from './errors.ts'
+import { checkLmdbFile } from './lmdb-file-check.ts'
 
 /** Format of what Tidemark writes into an LMDB environment. A folder of a greater format is refused. */
 const FORMAT = 1
@@ -12,6 +14,7 @@ export type BinaryDatabase = RootDatabase<Buffer, Buffer>
 /** Opens (or makes) an environment of binary keys and values. Several processes may have it open. */
 export function openEnvironment(path: string): BinaryDatabase {
   mkdirSync(path, { recursive: true })
+  checkLmdbFile(join(path, 'data.mdb'))
   const db: BinaryDatabase = open<Buffer, Buffer>({
     path,
     encoding: 'binary',

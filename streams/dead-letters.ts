@@ -1,5 +1,7 @@
+import { decodeBase64, encodeBase64 } from '../features/values/base64.ts'
 import type { Log, TopicAppend } from '../stores/log/log.ts'
 import type { Sequence } from './block.ts'
+import type { EventLine } from './event-lines.ts'
 import { isAfter } from './origin-filter.ts'
 import { deadTopic } from './stream-context.ts'
 
@@ -12,6 +14,8 @@ export interface DeadLetter {
   readonly sequence: readonly [number, number]
   /** The event as JSON text, as it was sent; an imported row as an object of its columns. */
   readonly payload: string
+  /** The payload is base64 of bytes that are not UTF-8 text. */
+  readonly base64?: true
   /** The offset of the letter that this one stands for from now on: replay moves letters behind those it replayed before. */
   readonly movedFrom?: number
 }
@@ -34,6 +38,14 @@ export function deadLetterAppends(source: string, letters: readonly DeadLetter[]
   if (letters.length === 0) return []
   const values = letters.map((letter) => encoder.encode(JSON.stringify(letter)))
   return [{ topic: deadTopic(source), partition: 0, values }]
+}
+
+export function letterPayload(line: EventLine): Pick<DeadLetter, 'payload' | 'base64'> {
+  return typeof line === 'string' ? { payload: line } : { payload: encodeBase64(line), base64: true }
+}
+
+export function payloadOf({ payload, base64 }: DeadLetter): EventLine {
+  return base64 === true ? decodeBase64(payload) : payload
 }
 
 /**

@@ -3,6 +3,7 @@ import type { Column } from '../features/values/column.ts'
 import { gather, gatherColumn } from '../features/values/gather.ts'
 import { decodeJson } from './decode-json.ts'
 import type { RefusedEvent } from './decode-json.ts'
+import type { EventLine } from './event-lines.ts'
 import { KEY_REASONS, rowsWithoutKey } from './keyed-append.ts'
 
 export interface DecodedRows {
@@ -18,7 +19,7 @@ export interface DecodedRows {
 export function decodeEvents(
   source: SourcePlan,
   entities: readonly EntityPlan[],
-  payloads: readonly string[],
+  payloads: readonly EventLine[],
 ): DecodedRows {
   const decoded = decodeJson(source, payloads)
   const keyless = rowsWithoutKey(source, entities, decoded.columns, decoded.rows.length)

@@ -2,6 +2,7 @@ import { isTidemarkError } from '../features/errors/tidemark-error.ts'
 import type { SourcePlan } from '../features/plan/source-plan.ts'
 import type { Column, NumberColumn } from '../features/values/column.ts'
 import { failStream } from './errors.ts'
+import type { EventLine } from './event-lines.ts'
 import { createFieldWriter } from './field-writers.ts'
 
 export interface RefusedEvent {
@@ -20,7 +21,7 @@ export interface DecodedEvents {
 }
 
 /** Decodes JSON events against a source's schema. Each bad event is refused on its own, with a code. */
-export function decodeJson(source: SourcePlan, payloads: readonly string[]): DecodedEvents {
+export function decodeJson(source: SourcePlan, payloads: readonly EventLine[]): DecodedEvents {
   const exactIntegers = source.fields.some(({ type }) => type.kind === 'int64')
   const names = source.fields.map(({ name }) => name)
   const writers = source.fields.map((field) => createFieldWriter(field, payloads.length))
@@ -28,7 +29,9 @@ export function decodeJson(source: SourcePlan, payloads: readonly string[]): Dec
   const refused: RefusedEvent[] = []
   for (let row = 0; row < payloads.length; row++) {
     try {
-      const event = parseObject(payloads[row], exactIntegers)
+      const payload = payloads[row]
+      if (typeof payload !== 'string') throw failStream('TM_EVENT_NOT_JSON', 'not UTF-8 text')
+      const event = parseObject(payload, exactIntegers)
       for (let f = 0; f < writers.length; f++) writers[f].set(rows.length, event[names[f]])
       rows.push(row)
     } catch (error) {

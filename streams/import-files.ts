@@ -8,7 +8,8 @@ import { failStore } from '../stores/errors.ts'
 import { gather, gatherColumn } from '../features/values/gather.ts'
 import { deadLetterAppends, readDeadLetters } from './dead-letters.ts'
 import type { DeadLetter } from './dead-letters.ts'
-import { repartition, rowsWithoutKey } from './keyed-append.ts'
+import { importRefusals, withNullsForNonFinite } from './import-refusals.ts'
+import { repartition } from './keyed-append.ts'
 import type { LastSent } from './keyed-append.ts'
 import type { Accepted } from './produce.ts'
 import { createTopics, keyedTopic } from './stream-context.ts'
@@ -102,24 +103,27 @@ async function importFile(
   const lastSent: LastSent = {}
   const held = await earlierImport(context, source.name, origin)
   let firstRow = 0
-  const keys = keyedLogs.flatMap(({ entity }) => entity.columns).filter(({ type }) => type.kind === 'string')
-  for await (const { rows, columns } of context.tables.readColumns(
+  const entities = keyedLogs.map(({ entity }) => entity)
+  const keys = entities.flatMap((entity) => entity.columns).filter(({ type }) => type.kind === 'string')
+  for await (const { rows, columns: read } of context.tables.readColumns(
     job.file,
     source.fields.map((field) => ({ ...field, nullable: true })),
     { emptyStrings: new Set(keys.map(({ name }) => name)) },
   )) {
     if (signal?.aborted === true) break
-    const refused = refusals(job, columns, rows, Math.floor(context.log.now()))
+    const columns = read.map((column, f) => withNullsForNonFinite(source.fields[f], column))
+    const { arrivalColumn } = job
+    const refused = importRefusals({ source, entities, arrivalColumn, columns, rows }, Math.floor(context.log.now()))
     for (let row = 0; row < rows; row++) {
       const code = held.letters.get(firstRow + row)
-      if (code !== undefined) refused.set(row, code)
+      if (code !== undefined) refused.set(row, { code, reason: '' })
     }
     const fresh = [...refused]
       .filter(([row]) => firstRow + row >= held.rows && !held.letters.has(firstRow + row))
       .sort(([a], [b]) => a - b)
-    const letters: DeadLetter[] = fresh.map(([row, code]) => ({
+    const letters: DeadLetter[] = fresh.map(([row, { code, reason }]) => ({
       code,
-      reason: `row ${firstRow + row + 1} of ${job.file}`,
+      reason: `row ${firstRow + row + 1} of ${job.file}: ${reason}`,
       origin,
       sequence: [firstRow + row, 0],
       payload: rowJson(source, columns, row),
@@ -147,7 +151,7 @@ async function importFile(
     if (all.length > 0) await context.log.appendAll(all)
     total.accepted += keep.length
     total.refused += refused.size
-    for (const code of refused.values()) total.codes[code] = (total.codes[code] ?? 0) + 1
+    for (const { code } of refused.values()) total.codes[code] = (total.codes[code] ?? 0) + 1
     firstRow += rows
     if (firstRow > held.rows)
       await context.metadata.writeProgress('import', origin, { rows: firstRow } satisfies ImportProgress)
@@ -169,30 +173,4 @@ function rowJson(source: SourcePlan, columns: readonly Column[], row: number): s
 function timesOf(source: SourcePlan, name: string, columns: readonly Column[], keep: Int32Array): Float64Array {
   const column = columns[source.fields.findIndex((field) => field.name === name)] as NumberColumn
   return gather(column.values, keep, new Float64Array(keep.length))
-}
-
-/** Rows that cannot be taken in, with the code. */
-function refusals(job: ImportJob, columns: readonly Column[], rows: number, now: number): Map<number, string> {
-  const { source } = job
-  const refused = new Map<number, string>()
-  source.fields.forEach((field, f) => {
-    const column = columns[f]
-    for (let row = 0; row < rows; row++) {
-      if (column.nulls !== null && column.nulls[row] === 1) {
-        if (!field.nullable) refused.set(row, 'TM_EVENT_NULL')
-      } else if (column.storage === 'number' && !Number.isFinite(column.values[row]))
-        refused.set(row, 'TM_EVENT_NON_FINITE')
-    }
-  })
-  for (const [row, code] of rowsWithoutKey(
-    source,
-    job.keyedLogs.map(({ entity }) => entity),
-    columns,
-    rows,
-  ))
-    refused.set(row, code)
-  const arrival = columns[source.fields.findIndex((field) => field.name === job.arrivalColumn)] as NumberColumn
-  for (let row = 0; row < rows; row++)
-    if (arrival.values[row] > now && !refused.has(row)) refused.set(row, 'TM_ARRIVAL_FUTURE')
-  return refused
 }

@@ -1,10 +1,12 @@
 import type { SourcePlan } from '../features/plan/source-plan.ts'
 import type { KeyedLog } from '../registry/keyed-logs.ts'
 import type { LogRecord, TopicAppend } from '../stores/log/log.ts'
-import { deadLetterAppends } from './dead-letters.ts'
+import { deadLetterAppends, letterPayload } from './dead-letters.ts'
 import type { DeadLetter } from './dead-letters.ts'
 import { decodeEvents } from './decode-events.ts'
 import { failStream } from './errors.ts'
+import { splitLines } from './event-lines.ts'
+import type { EventLine } from './event-lines.ts'
 import { repartition } from './keyed-append.ts'
 import type { LastSent } from './keyed-append.ts'
 import { keyedTopic, sourceTopic } from './stream-context.ts'
@@ -18,8 +20,6 @@ export interface IngestCheckpoint {
   readonly nextOffset: number
   readonly lastSent: LastSent
 }
-
-const decoder = new TextDecoder()
 
 /** Source partitions → keyed logs: decode, validate, dead-letter, repartition into blocks. */
 export class IngestRole {
@@ -80,11 +80,11 @@ export class IngestRole {
     records: readonly LogRecord[],
     lastSent: LastSent,
   ) {
-    const payloads: string[] = []
+    const payloads: EventLine[] = []
     const offsets: number[] = []
     const indexes: number[] = []
     for (const record of records) {
-      const lines = decoder.decode(record.value).split('\n')
+      const lines = splitLines(record.value)
       for (let index = 0; index < lines.length; index++) {
         // A blank line is no event, as in `produce`: a record that ends with a line break has no dead letter for it.
         if (isBlank(lines[index])) continue
@@ -103,7 +103,7 @@ export class IngestRole {
       reason,
       origin,
       sequence: [offsets[row], indexes[row]],
-      payload: payloads[row],
+      ...letterPayload(payloads[row]),
     }))
     const { rows, columns, eventTime } = decoded
     const events = {
@@ -127,6 +127,7 @@ export class IngestRole {
   }
 }
 
-function isBlank(line: string): boolean {
+function isBlank(line: EventLine): boolean {
+  if (typeof line !== 'string') return false
   return line.length === 0 || (line.charCodeAt(0) <= 32 && line.trim() === '')
 }

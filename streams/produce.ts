@@ -1,4 +1,6 @@
 import { decodeEvents } from './decode-events.ts'
+import { joinLines } from './event-lines.ts'
+import type { EventLine } from './event-lines.ts'
 import { createTopics, sourceTopic } from './stream-context.ts'
 import type { StreamContext } from './stream-context.ts'
 
@@ -16,15 +18,16 @@ export interface ProduceOptions {
 }
 
 const LINES_PER_RECORD = 2000
+/** A record has no more than this, but for a single longer line. */
+const RECORD_BYTES = 1 << 20
 /** A line of a slow input waits this long for company. */
 const LINGER_MS = 20
-const encoder = new TextEncoder()
 
 /** Appends JSON lines to a source's topic, in order. Refused lines are appended too: ingest keeps them as dead letters. Empty lines are skipped. */
 export async function produce(
   context: StreamContext,
   sourceName: string,
-  lines: AsyncIterable<string> | Iterable<string>,
+  lines: AsyncIterable<EventLine> | Iterable<EventLine>,
   { onProgress, signal }: ProduceOptions = {},
 ): Promise<Accepted> {
   const source = await context.registry.source(sourceName)
@@ -38,7 +41,7 @@ export async function produce(
     result.accepted += rows.length
     result.refused += refused.length
     for (const { code } of refused) result.codes[code] = (result.codes[code] ?? 0) + 1
-    await context.log.append(sourceTopic(source.name), 0, [encoder.encode(batch.join('\n'))])
+    await context.log.append(sourceTopic(source.name), 0, [joinLines(batch)])
     onProgress?.(result.accepted + result.refused)
     if (signal?.aborted === true) break
   }
@@ -46,29 +49,32 @@ export async function produce(
 }
 
 /** Lines in groups: full ones from a fast input, whatever has come after a short while from a slow one. */
-async function* batches(lines: AsyncIterable<string> | Iterable<string>): AsyncIterable<string[]> {
+async function* batches(lines: AsyncIterable<EventLine> | Iterable<EventLine>): AsyncIterable<EventLine[]> {
   const reader = Symbol.asyncIterator in lines ? lines[Symbol.asyncIterator]() : lines[Symbol.iterator]()
-  let batch: string[] = []
-  let pending: Promise<IteratorResult<string>> | null = null
+  let batch: EventLine[] = []
+  let bytes = 0
+  let pending: Promise<IteratorResult<EventLine>> | null = null
   let timer: NodeJS.Timeout | undefined
   let lingered: Promise<null> | null = null
   try {
     for (;;) {
       pending ??= Promise.resolve(reader.next())
-      const next: IteratorResult<string> | null =
+      const next: IteratorResult<EventLine> | null =
         lingered === null ? await pending : await Promise.race([pending, lingered])
       if (next !== null) {
         pending = null
         if (next.done === true) break
-        if (next.value.trim() === '') continue
+        if (typeof next.value === 'string' && next.value.trim() === '') continue
         batch.push(next.value)
+        bytes += next.value.length
         lingered ??= new Promise((resolve) => (timer = setTimeout(() => resolve(null), LINGER_MS)))
-        if (batch.length < LINES_PER_RECORD) continue
+        if (batch.length < LINES_PER_RECORD && bytes < RECORD_BYTES) continue
       }
       clearTimeout(timer)
       lingered = null
       yield batch
       batch = []
+      bytes = 0
     }
     if (batch.length > 0) yield batch
   } finally {

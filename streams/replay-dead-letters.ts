@@ -2,7 +2,7 @@ import { isTidemarkError } from '../features/errors/tidemark-error.ts'
 import type { SourcePlan } from '../features/plan/source-plan.ts'
 import { gatherColumn } from '../features/values/gather.ts'
 import type { KeyedLog } from '../registry/keyed-logs.ts'
-import { readDeadLetters, deadLetterAppends } from './dead-letters.ts'
+import { readDeadLetters, deadLetterAppends, payloadOf } from './dead-letters.ts'
 import type { DeadLetter, StoredLetter } from './dead-letters.ts'
 import { LetterOutcomes } from './dead-letter-outcomes.ts'
 import { decodeEvents } from './decode-events.ts'
@@ -130,7 +130,7 @@ async function* acceptable(
     const open = pending(fetched.letters, outcomes, filter).filter(
       ({ offset }) => offset >= range.from && offset < range.to,
     )
-    const payloads = open.map(({ payload }) => payload)
+    const payloads = open.map(payloadOf)
     const decoded = decodeEvents(source, entities, payloads)
     result.refused += decoded.refused.length
     for (const { code } of decoded.refused) result.codes[code] = (result.codes[code] ?? 0) + 1
@@ -139,8 +139,8 @@ async function* acceptable(
   }
 }
 
-function copyOf({ code, reason, origin, sequence, payload, offset }: StoredLetter): DeadLetter {
-  return { code, reason, origin, sequence, payload, movedFrom: offset }
+function copyOf({ code, reason, origin, sequence, payload, base64, offset }: StoredLetter): DeadLetter {
+  return { code, reason, origin, sequence, payload, base64, movedFrom: offset }
 }
 
 async function replayBatch(

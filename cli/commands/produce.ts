@@ -1,10 +1,6 @@
-import { open } from 'node:fs/promises'
-import { createInterface } from 'node:readline'
-import type { Readable } from 'node:stream'
 import type { Command } from 'commander'
-import { isTidemarkError } from '../../features/errors/tidemark-error.ts'
-import { failStore } from '../../stores/errors.ts'
 import { produce } from '../../streams/produce.ts'
+import { LineInput } from '../line-input.ts'
 import { settle } from '../settle.ts'
 import { describeCount } from '../terminal/describe-amounts.ts'
 import { describeAccepted } from './describe-accepted.ts'
@@ -46,51 +42,4 @@ export function registerProduce(program: Command): void {
         if (result.accepted === 0 && result.refused > 0) process.exitCode = 1
       })
     })
-}
-
-/** Lines of a file or of standard input, until they end or the signal is aborted. */
-class LineInput {
-  readonly #input: Readable
-  readonly #signal: AbortSignal
-  #bytesRead = 0
-  /** null: not known. */
-  readonly #bytes: number | null
-
-  private constructor(input: Readable, bytes: number | null, signal: AbortSignal) {
-    this.#input = input
-    this.#bytes = bytes
-    this.#signal = signal
-  }
-
-  /** TM_FILE_MISSING, TM_FILE_UNREADABLE. */
-  static async open(file: string, signal: AbortSignal): Promise<LineInput> {
-    if (file === '-') return new LineInput(process.stdin, null, signal)
-    try {
-      const handle = await open(file)
-      const stat = await handle.stat()
-      if (stat.isDirectory()) throw failStore('TM_FILE_UNREADABLE', `${file} is a folder: name a file of JSON lines`)
-      return new LineInput(handle.createReadStream(), stat.isFile() ? stat.size : null, signal)
-    } catch (error) {
-      if (isTidemarkError(error)) throw error
-      const reason = error instanceof Error ? error.message : String(error)
-      throw failStore('TM_FILE_MISSING', `${file} cannot be read: ${reason}`, { cause: error })
-    }
-  }
-
-  /** How many lines there will be, from the part of the bytes that has been read; null where the end is not known. */
-  estimateTotal(lines: number): number | null {
-    return this.#bytes === null || this.#bytesRead === 0 ? null : (lines * this.#bytes) / this.#bytesRead
-  }
-
-  async *lines(): AsyncIterable<string> {
-    const reader = createInterface({ input: this.#input, crlfDelay: Infinity, signal: this.#signal })
-    let failure: Error | null = null
-    this.#input.on('data', (chunk: Buffer) => (this.#bytesRead += chunk.length))
-    this.#input.on('error', (error) => {
-      failure = error
-      reader.close()
-    })
-    yield* reader
-    if (failure !== null) throw failure
-  }
 }

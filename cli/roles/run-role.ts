@@ -1,4 +1,5 @@
 import { isTidemarkError } from '../../features/errors/tidemark-error.ts'
+import { storeFailure } from '../../stores/store-failure.ts'
 import { waitForProcessLock } from '../../stores/process-lock.ts'
 import { compactUntil } from '../compaction.ts'
 import { openProject } from '../open-project.ts'
@@ -37,7 +38,7 @@ export async function runRole(role: RoleName, options: RoleOptions): Promise<voi
   } catch (error) {
     supervisor.failed(error)
     supervisor.end(1)
-    if (!isTidemarkError(error)) throw error
+    if (!isTidemarkError(error) && storeFailure(error) === null) throw error
   }
 }
 

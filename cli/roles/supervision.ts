@@ -1,4 +1,5 @@
 import { isTidemarkError } from '../../features/errors/tidemark-error.ts'
+import { storeFailure } from '../../stores/store-failure.ts'
 import type { RoleOrder, RoleReport } from './role-messages.ts'
 
 /** Set for the processes that a supervisor starts. */
@@ -50,11 +51,12 @@ export function supervision(): Supervision | null {
 }
 
 function describeFailure(error: unknown): RoleReport {
-  if (!isTidemarkError(error)) {
+  const known = isTidemarkError(error) ? error : storeFailure(error)
+  if (known === null) {
     const message = error instanceof Error ? error.message : String(error)
     return { kind: 'failed', code: 'TM_INTERNAL', message, again: true }
   }
-  const { code, message, disposition } = error
+  const { code, message, disposition } = known
   // Fenced: another worker took over and may be gone soon.
   const again = disposition === 'retry' || code === 'TM_STREAM_FENCED'
   return { kind: 'failed', code, message, again }

@@ -2,6 +2,7 @@ import { isTidemarkError } from '../../features/errors/tidemark-error.ts'
 import { failStore } from '../errors.ts'
 import type { ObjectStore } from '../objects/object-store.ts'
 import { archiveFolder } from './archive-layout.ts'
+import type { ArchiveProgress } from './archive-layout.ts'
 import type { Tables } from './tables.ts'
 
 /*
@@ -12,6 +13,8 @@ import type { Tables } from './tables.ts'
  */
 const NAME = /\/l(\d+)-(\d{16})\.parquet$/
 const FOOTER_KEY = 'tidemark'
+/** Of the files. A greater one is refused. */
+const FORMAT = 1
 /** A listing is stale when one of its files was deleted meanwhile: list again. */
 const ATTEMPTS_MAX = 5
 
@@ -54,7 +57,7 @@ export function archiveFileName(place: PartitionPlace, level: number, firstOffse
 
 /** The key-value metadata of a file to be written, for COPY's KV_METADATA. */
 export function archiveFooterText(footer: ArchiveFooter): Readonly<Record<string, string>> {
-  return { [FOOTER_KEY]: JSON.stringify(footer) }
+  return { [FOOTER_KEY]: JSON.stringify({ format: FORMAT, ...footer }) }
 }
 
 export async function readArchiveFooter(stores: ArchiveStores, name: string): Promise<ArchiveFooter> {
@@ -62,10 +65,17 @@ export async function readArchiveFooter(stores: ArchiveStores, name: string): Pr
   if (known !== undefined) return known
   const path = await stores.objects.localPath(name)
   try {
-    const footer = JSON.parse((await stores.tables.readParquetMetadata(path))[FOOTER_KEY]) as ArchiveFooter
+    const text = (await stores.tables.readParquetMetadata(path))[FOOTER_KEY]
+    const { format, ...footer } = JSON.parse(text) as ArchiveFooter & { readonly format: number }
+    if (format > FORMAT)
+      throw failStore(
+        'TM_DATA_NEWER',
+        `${path} has format ${format}, this version reads up to ${FORMAT}: upgrade Tidemark, or use another data folder`,
+      )
     stores.footers?.set(name, footer)
     return footer
   } catch (cause) {
+    if (isTidemarkError(cause)) throw cause
     await stores.objects.localPath(name)
     throw damaged(path, 'cannot be read as an archive file', cause)
   }
@@ -105,6 +115,21 @@ export async function archiveCandidates(
       found.push({ name, level: Number(match[1]), firstOffset: Number(match[2]), sizeBytes, createdAtMs })
   }
   return found
+}
+
+/** TM_ARCHIVE_DAMAGED where the files end before the position that the archiver had stored: files at the end are missing. */
+export async function checkArchiveEnd(
+  stores: ArchiveStores,
+  place: PartitionPlace,
+  { nextFileOffset }: ArchiveProgress,
+): Promise<void> {
+  const last = (await archiveFiles(stores, place)).at(-1)
+  const end = last === undefined ? 0 : last.lastOffset + 1
+  if (end < nextFileOffset)
+    throw damaged(
+      archiveFolder(place.keyedLog, place.incarnation, place.partition),
+      `ends at offset ${end}, but had been written up to ${nextFileOffset}: files are missing`,
+    )
 }
 
 async function chain(

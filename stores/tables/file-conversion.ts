@@ -11,6 +11,9 @@ export interface TypedSource {
   readonly sql: string
 }
 
+/** RFC 4180, nothing guessed: a guess skips lines at the beginning that have another number of cells. */
+const CSV = `header = true, delim = ',', quote = '"', escape = '"', skip = 0`
+
 /**
  * The table function that reads a file by its extension, column types found by looking at the values; `textColumns` of a CSV file are VARCHAR whatever
  * their values look like.
@@ -20,7 +23,7 @@ export function fileSource(path: string, textColumns: readonly string[] = []): s
     case 'parquet':
       return `read_parquet(${sqlText(path)})`
     case 'csv':
-      return `read_csv(${sqlText(path)}, header = true, sample_size = -1${csvTypes(textColumns)})`
+      return `read_csv(${sqlText(path)}, ${CSV}, sample_size = -1${csvTypes(textColumns)})`
     case 'json':
       return `read_json_auto(${sqlText(path)}, sample_size = -1)`
   }
@@ -34,7 +37,7 @@ function csvTypes(textColumns: readonly string[]): string {
 export function typedSource(path: string, columns: readonly FileColumn[]): TypedSource {
   const format = formatOf(path)
   if (format === 'parquet') return { format, sql: fileSource(path) }
-  if (format === 'csv') return { format, sql: `read_csv(${sqlText(path)}, header = true, all_varchar = true)` }
+  if (format === 'csv') return { format, sql: `read_csv(${sqlText(path)}, ${CSV}, all_varchar = true)` }
   const types = columns.map(({ name }) => `${sqlName(name)}: 'JSON'`)
   return { format, sql: `read_json(${sqlText(path)}, columns = {${types.join(', ')}})` }
 }
@@ -104,7 +107,7 @@ function fromText(text: string, type: FieldType): string | null {
     case 'bytes':
       return `from_base64(${text})`
     case 'vector':
-      return `CAST(${text} AS FLOAT[])`
+      return vectorOf(`CAST(${text} AS FLOAT[])`, type.length)
   }
 }
 
@@ -129,7 +132,7 @@ function fromJson(name: string, type: FieldType): string | null {
     case 'bytes':
       return fromText(text, type)
     case 'vector':
-      return `CAST(${name} AS FLOAT[])`
+      return vectorOf(`CAST(${name} AS FLOAT[])`, type.length)
   }
 }
 
@@ -157,8 +160,13 @@ function fromTyped(name: string, from: string, type: FieldType): string | null {
     case 'bytes':
       return from === 'BLOB' ? name : null
     case 'vector':
-      return from.includes('[') ? `CAST(${name} AS FLOAT[])` : null
+      return from.includes('[') ? vectorOf(`CAST(${name} AS FLOAT[])`, type.length) : null
   }
+}
+
+/** The list where it has `length` numbers, all there; else an error. */
+function vectorOf(list: string, length: number): string {
+  return `CASE WHEN len(${list}) = ${length} AND len(list_filter(${list}, x -> x IS NULL)) = 0 THEN ${list} WHEN ${list} IS NOT NULL THEN CAST('?' AS FLOAT[]) END`
 }
 
 function milliseconds(time: string): string {

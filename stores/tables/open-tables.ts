@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync } from 'node:fs'
+import { existsSync, mkdirSync, statSync } from 'node:fs'
 import { DuckDBDataChunk, DuckDBInstance } from '@duckdb/node-api'
 import type { DuckDBConnection } from '@duckdb/node-api'
 import type { FieldPlan } from '../../features/plan/field-type.ts'
@@ -33,6 +33,11 @@ async function connect(instance: DuckDBInstance): Promise<DuckDBConnection> {
   return connection
 }
 
+/** What was expected, where the engine's own words do not say. */
+const SHAPES: Readonly<Record<string, string>> = {
+  csv: ' (UTF-8, cells between commas, as many in each line as in the header)',
+}
+
 class DuckTables implements Tables {
   readonly #instance: DuckDBInstance
   readonly #connection: DuckDBConnection
@@ -46,14 +51,22 @@ class DuckTables implements Tables {
   async describe(path: string): Promise<FileColumn[]> {
     if (!existsSync(path))
       throw failStore('TM_FILE_MISSING', `${path} does not exist: check the path`, { details: { path } })
+    if (statSync(path).size === 0)
+      throw failStore('TM_FILE_UNREADABLE', `${path} is empty: expected at least the names of columns`, {
+        details: { path },
+      })
     try {
       const reader = await this.#connection.runAndReadAll(`DESCRIBE SELECT * FROM ${fileSource(path)}`)
       return reader.getRows().map((row) => ({ name: String(row[0]), type: String(row[1]) }))
     } catch (error) {
-      throw failStore('TM_FILE_UNREADABLE', `${path} cannot be read as ${extensionOf(path)}: ${firstLine(error)}`, {
-        details: { path },
-        cause: error,
-      })
+      throw failStore(
+        'TM_FILE_UNREADABLE',
+        `${path} cannot be read as ${extensionOf(path)}${SHAPES[extensionOf(path)] ?? ''}: ${firstLine(error)}`,
+        {
+          details: { path },
+          cause: error,
+        },
+      )
     }
   }
 

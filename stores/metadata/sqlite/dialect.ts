@@ -53,7 +53,8 @@ class NodeSqliteDriver implements Driver {
   }
 
   async rollbackTransaction(): Promise<void> {
-    this.#database.exec('rollback')
+    // A statement that failed for a full disk has rolled back already.
+    if (this.#database.isTransaction) this.#database.exec('rollback')
   }
 
   async destroy(): Promise<void> {

@@ -1,20 +1,22 @@
-import { mkdirSync } from 'node:fs'
+import { mkdirSync, statfsSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { Kysely } from 'kysely'
 import { failStore } from '../../errors.ts'
+import { diskFull } from '../../store-failure.ts'
 import type { MetadataStore } from '../metadata-store.ts'
 import { MIGRATIONS } from '../migrations.ts'
 import type { MetadataTables } from '../tables.ts'
 import { nodeSqliteDialect } from './dialect.ts'
 
 const BUSY_MS = 10_000
+/** What SQLite needs beside a database to open it. */
+const ROOM_BYTES = 128 << 10
 
 /** Opens (or makes) the embedded metadata store. Several processes may have it open. TM_DATA_NEWER on a database of a newer version. */
 export async function openSqliteMetadata(path: string): Promise<MetadataStore> {
   mkdirSync(dirname(path), { recursive: true })
-  const database = new DatabaseSync(path)
-  database.exec(`pragma busy_timeout = ${BUSY_MS}; pragma journal_mode = wal; pragma synchronous = full`)
+  const database = openDatabase(path)
   const db = new Kysely<MetadataTables>({ dialect: nodeSqliteDialect(database) })
   try {
     await migrate(database, db, path)
@@ -25,9 +27,24 @@ export async function openSqliteMetadata(path: string): Promise<MetadataStore> {
   return new SqliteMetadataStore(db)
 }
 
+function openDatabase(path: string): DatabaseSync {
+  try {
+    const database = new DatabaseSync(path)
+    database.exec(`pragma busy_timeout = ${BUSY_MS}; pragma journal_mode = wal; pragma synchronous = full`)
+    return database
+  } catch (cause) {
+    // Where it cannot even make the files beside a database, SQLite does not say why.
+    const { bavail, bsize } = statfsSync(dirname(path))
+    if (bavail * bsize >= ROOM_BYTES) throw cause
+    throw diskFull(`${dirname(path)} has no room`, cause)
+  }
+}
+
 async function migrate(database: DatabaseSync, db: Kysely<MetadataTables>, path: string): Promise<void> {
+  const readVersion = (): number => Number(database.prepare('pragma user_version').get()?.user_version ?? 0)
+  if (readVersion() === MIGRATIONS.length) return
   await db.transaction().execute(async (transaction) => {
-    const version = Number(database.prepare('pragma user_version').get()?.user_version ?? 0)
+    const version = readVersion()
     if (version > MIGRATIONS.length) {
       throw failStore(
         'TM_DATA_NEWER',
