@@ -47,7 +47,7 @@ export class LineInput {
     return this.#bytes === null || this.#bytesRead === 0 ? null : (lines * this.#bytes) / this.#bytesRead
   }
 
-  /** Lines without their ends (\n, \r\n). One that is not UTF-8 is given as its bytes. TM_LINE_TOO_LONG. */
+  /** Lines without their ends (\n, \r\n). One that is not UTF-8 is given as its bytes; one that an abort cut short is left out. TM_LINE_TOO_LONG. */
   async *lines(): AsyncIterable<EventLine> {
     let rest: Buffer[] = []
     let restBytes = 0
@@ -66,7 +66,8 @@ export class LineInput {
       restBytes = rest[0].length
     }
     const last = Buffer.concat(rest)
-    if (last.length > 0) for (const line of linesOf(last)) yield count++ === 0 ? withoutBom(line) : line
+    if (last.length > 0 && !this.#signal.aborted)
+      for (const line of linesOf(last)) yield count++ === 0 ? withoutBom(line) : line
   }
 
   async *#chunks(): AsyncIterable<Buffer> {
