@@ -49,7 +49,13 @@ export function refuseLateRows(t: Float64Array, { completeUntil }: PinnedPositio
   if (late < 0) return
   throw failOffline(
     'TM_SPINE_TOO_LATE',
-    `spine row ${late + 1} is at ${new Date(t[late]).toISOString()}, the archive is complete until ${new Date(completeUntil).toISOString()}: wait, or leave later rows out`,
+    `spine row ${late + 1} is at ${describeTime(t[late])}, the archive is complete until ${new Date(completeUntil).toISOString()}: wait, or leave later rows out`,
     { details: { row: late + 1, completeUntil } },
   )
+}
+
+/** ISO-8601; a number that is no time of a calendar says what it should be. */
+function describeTime(ms: number): string {
+  if (Math.abs(ms) <= 8.64e15) return new Date(ms).toISOString()
+  return `${ms} (beyond any time in epoch milliseconds: are these microseconds or nanoseconds?)`
 }

@@ -24,12 +24,17 @@ export function decodeJson(source: SourcePlan, payloads: readonly string[]): Dec
   const exactIntegers = source.fields.some(({ type }) => type.kind === 'int64')
   const names = source.fields.map(({ name }) => name)
   const writers = source.fields.map((field) => createFieldWriter(field, payloads.length))
+  // Every object has a `constructor`: a field of such a name is there only if the event itself has it.
+  const inherited = names.map((name) => name in Object.prototype)
   const rows: number[] = []
   const refused: RefusedEvent[] = []
   for (let row = 0; row < payloads.length; row++) {
     try {
       const event = parseObject(payloads[row], exactIntegers)
-      for (let f = 0; f < writers.length; f++) writers[f].set(rows.length, event[names[f]])
+      for (let f = 0; f < writers.length; f++) {
+        const isAbsent = inherited[f] && !Object.hasOwn(event, names[f])
+        writers[f].set(rows.length, isAbsent ? undefined : event[names[f]])
+      }
       rows.push(row)
     } catch (error) {
       if (!isTidemarkError(error)) throw error

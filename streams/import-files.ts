@@ -103,12 +103,13 @@ async function importFile(
   const held = await earlierImport(context, source.name, origin)
   let firstRow = 0
   const keys = keyedLogs.flatMap(({ entity }) => entity.columns).filter(({ type }) => type.kind === 'string')
-  for await (const { rows, columns } of context.tables.readColumns(
+  for await (const { rows, columns: read } of context.tables.readColumns(
     job.file,
     source.fields.map((field) => ({ ...field, nullable: true })),
     { emptyStrings: new Set(keys.map(({ name }) => name)) },
   )) {
     if (signal?.aborted === true) break
+    const columns = source.fields.map((field, f) => (field.nonFinite === 'null' ? withoutNonFinite(read[f]) : read[f]))
     const refused = refusals(job, columns, rows, Math.floor(context.log.now()))
     for (let row = 0; row < rows; row++) {
       const code = held.letters.get(firstRow + row)
@@ -171,6 +172,27 @@ function timesOf(source: SourcePlan, name: string, columns: readonly Column[], k
   return gather(column.values, keep, new Float64Array(keep.length))
 }
 
+/** NaN and ±Infinity as null. */
+function withoutNonFinite(column: Column): Column {
+  if (column.storage !== 'number' || column.values.every(Number.isFinite)) return column
+  return {
+    ...column,
+    nulls: Uint8Array.from(column.values, (value, i) => Number(!Number.isFinite(value) || column.nulls?.[i] === 1)),
+  }
+}
+
+/** Why a value that has its column's storage is none of its type, as a code. */
+function valueProblem(column: Column, row: number): string | null {
+  if (column.storage === 'number') return Number.isFinite(column.values[row]) ? null : 'TM_EVENT_NON_FINITE'
+  if (column.storage === 'vector') {
+    const { length } = column.type
+    const vector = column.values.subarray(row * length, (row + 1) * length)
+    return vector.every(Number.isFinite) ? null : 'TM_EVENT_NON_FINITE'
+  }
+  if (column.type.kind !== 'enum' || column.storage !== 'string') return null
+  return column.type.values.includes(column.dictionary[column.codes[row]]) ? null : 'TM_EVENT_TYPE'
+}
+
 /** Rows that cannot be taken in, with the code. */
 function refusals(job: ImportJob, columns: readonly Column[], rows: number, now: number): Map<number, string> {
   const { source } = job
@@ -180,8 +202,10 @@ function refusals(job: ImportJob, columns: readonly Column[], rows: number, now:
     for (let row = 0; row < rows; row++) {
       if (column.nulls !== null && column.nulls[row] === 1) {
         if (!field.nullable) refused.set(row, 'TM_EVENT_NULL')
-      } else if (column.storage === 'number' && !Number.isFinite(column.values[row]))
-        refused.set(row, 'TM_EVENT_NON_FINITE')
+      } else {
+        const code = valueProblem(column, row)
+        if (code !== null) refused.set(row, code)
+      }
     }
   })
   for (const [row, code] of rowsWithoutKey(

@@ -104,7 +104,7 @@ function fromText(text: string, type: FieldType): string | null {
     case 'bytes':
       return `from_base64(${text})`
     case 'vector':
-      return `CAST(${text} AS FLOAT[])`
+      return vectorOf(text, type.length)
   }
 }
 
@@ -129,7 +129,7 @@ function fromJson(name: string, type: FieldType): string | null {
     case 'bytes':
       return fromText(text, type)
     case 'vector':
-      return `CAST(${name} AS FLOAT[])`
+      return vectorOf(name, type.length)
   }
 }
 
@@ -157,8 +157,13 @@ function fromTyped(name: string, from: string, type: FieldType): string | null {
     case 'bytes':
       return from === 'BLOB' ? name : null
     case 'vector':
-      return from.includes('[') ? `CAST(${name} AS FLOAT[])` : null
+      return from.includes('[') ? vectorOf(name, type.length) : null
   }
+}
+
+/** A list of exactly `length` floats: the cast to an array fails on any other. */
+function vectorOf(value: string, length: number): string {
+  return `CAST(CAST(CAST(${value} AS FLOAT[]) AS FLOAT[${length}]) AS FLOAT[])`
 }
 
 function milliseconds(time: string): string {
