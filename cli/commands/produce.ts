@@ -1,9 +1,9 @@
 import { open } from 'node:fs/promises'
-import { createInterface } from 'node:readline'
 import type { Readable } from 'node:stream'
 import type { Command } from 'commander'
 import { isTidemarkError } from '../../features/errors/tidemark-error.ts'
 import { failStore } from '../../stores/errors.ts'
+import { jsonLines } from '../../streams/json-lines.ts'
 import { produce } from '../../streams/produce.ts'
 import { settle } from '../settle.ts'
 import { describeCount } from '../terminal/describe-amounts.ts'
@@ -83,14 +83,28 @@ class LineInput {
   }
 
   async *lines(): AsyncIterable<string> {
-    const reader = createInterface({ input: this.#input, crlfDelay: Infinity, signal: this.#signal })
-    let failure: Error | null = null
-    this.#input.on('data', (chunk: Buffer) => (this.#bytesRead += chunk.length))
-    this.#input.on('error', (error) => {
-      failure = error
-      reader.close()
-    })
-    yield* reader
-    if (failure !== null) throw failure
+    yield* jsonLines(this.#chunks())
+  }
+
+  /** Whole lines, and at the end of the input what follows the last one; a line that an abort cut short is left out. */
+  async *#chunks(): AsyncIterable<Buffer> {
+    const stop = (): void => void this.#input.destroy()
+    this.#signal.addEventListener('abort', stop, { once: true })
+    let rest: Buffer = Buffer.alloc(0)
+    try {
+      for await (const chunk of this.#input as AsyncIterable<Buffer>) {
+        this.#bytesRead += chunk.length
+        const bytes = Buffer.concat([rest, chunk])
+        const end = bytes.lastIndexOf(0x0a) + 1
+        rest = bytes.subarray(end)
+        if (end > 0) yield bytes.subarray(0, end)
+      }
+    } catch (error) {
+      // An input that was stopped ends; what it failed with otherwise is the caller's.
+      if (!this.#signal.aborted) throw error
+    } finally {
+      this.#signal.removeEventListener('abort', stop)
+    }
+    if (!this.#signal.aborted && rest.length > 0) yield rest
   }
 }
