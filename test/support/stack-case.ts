@@ -96,7 +96,7 @@ class StackCase {
 
   #randomView(name: string): string {
     const entity = name === 'one' ? 'card' : name === 'two' ? 'store' : this.#random.pick(['card', 'store'] as const)
-    return randomViewText(this.#random, name, { composite: false, features: 5, entity })
+    return randomViewText(this.#random, name, { features: 5, entity })
   }
 
   async #learnVersion(): Promise<void> {
