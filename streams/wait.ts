@@ -7,7 +7,9 @@ import { bucketsOf } from './partition-worker.ts'
 import { keyedTopic, sourceTopic } from './stream-context.ts'
 import type { StreamContext } from './stream-context.ts'
 
-const POLL_MS = 10
+/** A short wait is noticed at once, a long one costs the workers little. */
+const POLL_MS_MIN = 10
+const POLL_MS_MAX = 250
 
 export interface PartitionStatus {
   readonly keyedLog: string
@@ -58,6 +60,8 @@ export async function sourceStatus(context: StreamContext): Promise<SourceStatus
 export interface WaitOptions {
   readonly timeoutMs: number
   readonly signal?: AbortSignal
+  /** Only until it is applied: what is served is up to date, the archive need not be. */
+  readonly applied?: boolean
   /** Records still to be ingested, applied or archived. */
   readonly onProgress?: (remaining: number) => void
 }
@@ -76,7 +80,7 @@ export async function waitUntilCaughtUp(context: StreamContext, options: WaitOpt
   await poll(options, deadline, async () => {
     const behind = (await partitionStatus(context)).flatMap((at) => {
       const goal = keyed.get(`${at.keyedLog}/${at.partition}`) ?? 0
-      return [goal - at.appliedOffset, goal - at.archivedOffset]
+      return [goal - at.appliedOffset, ...(options.applied === true ? [] : [goal - at.archivedOffset])]
     })
     return sumPositive(behind)
   })
@@ -87,7 +91,7 @@ export async function waitUntilCaughtUp(context: StreamContext, options: WaitOpt
 }
 
 async function poll(options: WaitOptions, deadline: number, remaining: () => Promise<number>): Promise<void> {
-  for (;;) {
+  for (let pollMs = POLL_MS_MIN; ;) {
     const left = await remaining()
     if (left === 0 || options.signal?.aborted === true) return
     options.onProgress?.(left)
@@ -96,7 +100,8 @@ async function poll(options: WaitOptions, deadline: number, remaining: () => Pro
         'TM_WAIT_TIMEOUT',
         `${left} records are not applied and archived after ${options.timeoutMs} ms: is \`tidemark start\` running? \`tidemark status\` shows what lags`,
       )
-    await pause(POLL_MS)
+    await pause(pollMs)
+    pollMs = Math.min(POLL_MS_MAX, pollMs * 1.5)
   }
 }
 

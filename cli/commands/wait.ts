@@ -20,8 +20,9 @@ export function registerWait(program: Command): void {
     .command('wait')
     .description('until everything produced so far is applied and archived')
     .option('--timeout <duration>', 'like 500ms, 60s, 5m', parseTimeout, 60_000)
+    .option('--applied', 'only until it is applied: served values are up to date, the archive may follow')
     .addHelpText('after', EXAMPLES)
-    .action(async ({ timeout }: { timeout: number }, command: Command) => {
+    .action(async ({ timeout, applied }: { timeout: number; applied?: boolean }, command: Command) => {
       await withWork(command, async ({ project, json, signal, progress }) => {
         const started = performance.now()
         const before = await appliedPositions(project)
@@ -33,13 +34,15 @@ export function registerWait(program: Command): void {
           most = Math.max(most, remaining)
           waiting.update(most - remaining, most)
         }
-        await waitUntilCaughtUp(project, { timeoutMs: timeout, signal, onProgress })
+        await waitUntilCaughtUp(project, { timeoutMs: timeout, signal, applied, onProgress })
         checkStopped(signal, () => 'the wait ended early; nothing else was touched.')
         const ms = Math.round(performance.now() - started)
         const events = await countAppliedSince(project, before)
         waiting.end()
         const done = events === 0 ? 'Everything was applied' : `${describeCount(events)} events were applied`
-        print(json, { events, ms }, [`Caught up in ${describeMs(ms)}. ${done}, and all is archived.`])
+        print(json, { events, ms }, [
+          `Caught up in ${describeMs(ms)}. ${done}${applied === true ? '' : ', and all is archived'}.`,
+        ])
       })
     })
 }

@@ -1,3 +1,4 @@
+import { setPriority } from 'node:os'
 import { isTidemarkError } from '../../features/errors/tidemark-error.ts'
 import { storeFailure } from '../../stores/store-failure.ts'
 import { waitForProcessLock } from '../../stores/process-lock.ts'
@@ -17,6 +18,8 @@ import { supervision } from './supervision.ts'
 
 /** A command that works on its own holds the lock for a moment; who holds it longer is another role. */
 const STANDBY_AFTER_MS = 2000
+
+const ARCHIVE_NICENESS = 5
 
 export interface RoleOptions {
   readonly directory: string
@@ -106,10 +109,20 @@ async function workUntil(
   clearTimeout(standby)
   if (lock === null) return
   try {
+    if (role === 'archive') yieldToOthers()
     ready(null)
     const compaction = role === 'archive' ? compactUntil(project, project.dataFolder, signal) : Promise.resolve()
     await Promise.all([runWork(project, role, signal), compaction])
   } finally {
     lock.release()
+  }
+}
+
+/** What is served comes first: the archive takes the processor time that streams and requests leave. */
+function yieldToOthers(): void {
+  try {
+    setPriority(ARCHIVE_NICENESS)
+  } catch {
+    // Not allowed here: then it shares.
   }
 }

@@ -57,10 +57,11 @@ async function tour(url: string, fast: boolean, signal: AbortSignal): Promise<vo
     'History: every flight that had landed before June. It counts from when it landed (--arrival), not from when it was due to leave.',
   )
   await tidemark('import', 'flights', files.history, '--arrival', 'landed_at')
-  await tidemark('wait', '--timeout', '120s')
+  await tidemark('wait', '--applied', '--timeout', '300s')
   say(`Ready to serve on ${url}. From here June 2001 streams in as live events, a day a minute.`)
   void streamLive(FOLDER, files.live, signal)
   await tidemark('get', 'delay_risk', 'origin=ORD', 'destination=DEN', 'distance=888', 'hour=9')
+  await tidemark('wait', '--timeout', '300s')
 
   say('A training set: each flight of the last week of May with what was known when it was due to leave.')
   const honest = join(DATA, 'training.parquet')
