@@ -15,7 +15,6 @@ import type { PeerRun } from './offline/peers.ts'
 const WINDOWS = ['1h', '24h', '7d'] as const
 const AGGREGATIONS = ['count', 'sum', 'mean', 'min', 'max'] as const
 const POLARS_GOAL = 1.3
-const DUCKDB_GOAL = 15
 const REPEATS = 3
 
 const DEFINITIONS = `import { count, entity, featureService, featureView, max, mean, min, stream, sum, t } from 'tidemark'
@@ -144,10 +143,7 @@ export async function run({ smoke }: { smoke: boolean }): Promise<BenchResult> {
       const theirs = fastest(() => runPeer(...args), peer === 'polars' ? REPEATS : 1)
       const cells = await differing(inputs, peer)
       if (cells > 0) throw new Error(`${cells} cells differ from ${peer}`)
-      parts.push({
-        ...partOf(peer, ours.seconds, theirs.seconds),
-        ratio: theirs.seconds / ours.seconds / (peer === 'duckdb' ? DUCKDB_GOAL / POLARS_GOAL : 1),
-      })
+      parts.push(partOf(peer, ours.seconds, theirs.seconds))
       console.log(
         `${peer}: ${theirs.seconds.toFixed(2)} s, ${theirs.peakMb} MB; Tidemark: ${ours.seconds.toFixed(2)} s, ${ours.peakMb} MB; all cells equal`,
       )
