@@ -5,7 +5,8 @@ import { createResultColumns, ViewKernel } from '../features/kernel/view-kernel.
 import type { Column, NumberColumn } from '../features/values/column.ts'
 import { bucketOf, entityKeysOfBatch, partitionOf } from '../features/values/entity-key.ts'
 import type { EventBatch } from '../features/values/event-batch.ts'
-import { gather, gatherColumn } from '../features/values/gather.ts'
+import { gather } from '../features/values/gather.ts'
+import { gatherLoaded } from './gather-loaded.ts'
 import type { Registry } from '../registry/registry.ts'
 import type { Log } from '../stores/log/log.ts'
 import type { MetadataStore } from '../stores/metadata/metadata-store.ts'
@@ -217,12 +218,6 @@ function lastOfRun(keys: Int32Array, from: number): number {
   return end
 }
 
-/** A column that was not loaded, as the view never reads it. */
-function isPlaceholder(column: Column): boolean {
-  if (column.storage === 'number') return column.values.length === 0
-  return column.storage === 'string' && column.codes.length === 0
-}
-
 /** The events of the asked entities, as contiguous groups. */
 function compact(kernel: ViewKernel, events: EventBatch, ranges: readonly { start: number; end: number }[]) {
   const eventStart = new Int32Array(ranges.length + 1)
@@ -235,7 +230,7 @@ function compact(kernel: ViewKernel, events: EventBatch, ranges: readonly { star
   })
   const batch: EventBatch = {
     length: wanted,
-    columns: events.columns.map((column) => (isPlaceholder(column) ? column : gatherColumn(column, rows))),
+    columns: events.columns.map((column) => gatherLoaded(column, rows)),
     eventTime: gather(events.eventTime, rows, new Float64Array(wanted)),
     arrival: gather(events.arrival, rows, new Float64Array(wanted)),
     tau: gather(events.tau, rows, new Float64Array(wanted)),

@@ -4,7 +4,8 @@ import { sweep } from '../features/kernel/sweep.ts'
 import type { ViewKernel } from '../features/kernel/view-kernel.ts'
 import type { Column } from '../features/values/column.ts'
 import type { EventBatch } from '../features/values/event-batch.ts'
-import { gather, gatherColumn } from '../features/values/gather.ts'
+import { gather } from '../features/values/gather.ts'
+import { gatherLoaded } from './gather-loaded.ts'
 import { TimeSorter } from './sort-by-time.ts'
 
 /** Events of a view in no particular order; typed arrays are shared between threads. */
@@ -99,17 +100,11 @@ function gatherEvents(events: LoadedEvents, order: Int32Array, seen: Float64Arra
   const tau = arrival === eventTime ? eventTime : eventTime.map((time, i) => Math.min(time, arrival[i]))
   return {
     length,
-    columns: events.columns.map((column) => (isPlaceholder(column) ? column : gatherColumn(column, order))),
+    columns: events.columns.map((column) => gatherLoaded(column, order)),
     eventTime,
     arrival,
     tau,
     offset: events.offset.length === 0 ? events.offset : take(events.offset),
     index: Int32Array.from(events.index.length === 0 ? events.index : take(events.index)),
   }
-}
-
-/** A column that was not loaded, as the view never reads it. */
-function isPlaceholder(column: Column): boolean {
-  if (column.storage === 'string') return column.codes.length === 0
-  return column.values.length === 0
 }
