@@ -15,7 +15,7 @@ export interface DecodedRows {
   readonly refused: readonly RefusedEvent[]
 }
 
-/** JSON events of a source, as every path takes them in: against the schema, and with a key for each of the entities that read the source. */
+/** JSON events of a source, as every path takes them in: against the schema, and with a key for some of the entities that read the source. */
 export function decodeEvents(
   source: SourcePlan,
   entities: readonly EntityPlan[],

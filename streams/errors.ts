@@ -23,7 +23,11 @@ export const STREAM_ERRORS = {
     status: 422,
     meaning: "A number of an event is NaN or infinite and its field does not say nonFinite('null').",
   },
-  TM_EVENT_KEY_NULL: { disposition: 'dead-letter', status: 422, meaning: 'A column of an entity key is null.' },
+  TM_EVENT_KEY_NULL: {
+    disposition: 'dead-letter',
+    status: 422,
+    meaning: 'The event has no key without null for any entity that reads its source.',
+  },
   TM_ARRIVAL_FUTURE: {
     disposition: 'dead-letter',
     status: 422,
@@ -32,7 +36,8 @@ export const STREAM_ERRORS = {
   TM_SOURCE_UNUSED: {
     disposition: 'reject',
     status: 409,
-    meaning: 'No feature view reads the source, so a replayed event would go nowhere. Define a view first.',
+    meaning:
+      'No feature view reads the source, so imported history or a replayed event would go nowhere. Define a view first.',
   },
   TM_STREAM_GAP: {
     disposition: 'halt',

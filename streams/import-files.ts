@@ -8,6 +8,7 @@ import { failStore } from '../stores/errors.ts'
 import { gather, gatherColumn } from '../features/values/gather.ts'
 import { deadLetterAppends, readDeadLetters } from './dead-letters.ts'
 import type { DeadLetter } from './dead-letters.ts'
+import { failStream } from './errors.ts'
 import { importRefusals, withNullsForNonFinite } from './import-refusals.ts'
 import { repartition } from './keyed-append.ts'
 import type { LastSent } from './keyed-append.ts'
@@ -34,6 +35,12 @@ export async function importFiles(
   const source = await context.registry.source(sourceName)
   await createTopics(context)
   const keyedLogs = (await context.registry.keyedLogs()).filter((log) => log.source.name === source.name)
+  if (keyedLogs.length === 0)
+    throw failStream(
+      'TM_SOURCE_UNUSED',
+      `no view reads ${sourceName}, so its history would go nowhere: apply a feature view of it, then import`,
+      { details: { source: sourceName } },
+    )
   const arrivalColumn = arrivalOf(source, options.arrival)
   const total: Accepted = { accepted: 0, refused: 0, codes: {} }
   for (const file of files) await context.tables.describe(file)

@@ -50,6 +50,8 @@ export class IngestRole {
   }
 
   async #ingest(source: SourcePlan, keyedLogs: readonly KeyedLog[]): Promise<number> {
+    // What no view reads stays in the topic, for the first one that will.
+    if (keyedLogs.length === 0) return 0
     const { log, metadata } = this.#context
     const topic = await log.topic(sourceTopic(source.name))
     if (topic === null) return 0

@@ -74,7 +74,10 @@ export function repartition(
   })
 }
 
-/** Rows that belong to no entity, with the code: a column of an entity's key is null, or the key is longer than online stores take. */
+/**
+ * Rows that cannot be taken in, with the code: every entity's key has a null, so that no keyed log would hold the row, or a key is longer than online stores
+ * take. A row with a key of one entity and without that of another counts for the former: what a view computes must not depend on which other views there are.
+ */
 export function rowsWithoutKey(
   source: SourcePlan,
   entities: readonly EntityPlan[],
@@ -82,23 +85,21 @@ export function rowsWithoutKey(
   length: number,
 ): Map<number, 'TM_EVENT_KEY_NULL' | 'TM_KEY_TOO_LONG'> {
   const rows = new Map<number, 'TM_EVENT_KEY_NULL' | 'TM_KEY_TOO_LONG'>()
-  for (const entity of entities) {
-    const keyColumns = entityColumns(source, entity, columns)
-    for (const column of keyColumns) {
-      if (column.nulls === null) continue
-      for (let i = 0; i < length; i++) if (column.nulls[i] === 1) rows.set(i, 'TM_EVENT_KEY_NULL')
-    }
-    if (keyColumns.reduce((sum, column) => sum + keyBytesMax(column), 0) <= ENTITY_KEY_BYTES_MAX) continue
-    const { distinct, keyOf } = entityKeysOfBatch(entity, keyColumns, length)
+  const keys = entities.map((entity) => entityColumns(source, entity, columns))
+  if (keys.length > 0 && keys.every((key) => key.some(({ nulls }) => nulls !== null)))
     for (let i = 0; i < length; i++)
-      if (keyOf[i] >= 0 && distinct[keyOf[i]].length > ENTITY_KEY_BYTES_MAX && !rows.has(i))
-        rows.set(i, 'TM_KEY_TOO_LONG')
+      if (keys.every((key) => key.some(({ nulls }) => nulls?.[i] === 1))) rows.set(i, 'TM_EVENT_KEY_NULL')
+  for (const [e, key] of keys.entries()) {
+    if (key.reduce((sum, column) => sum + keyBytesMax(column), 0) <= ENTITY_KEY_BYTES_MAX) continue
+    const { distinct, keyOf } = entityKeysOfBatch(entities[e], key, length)
+    for (let i = 0; i < length; i++)
+      if (keyOf[i] >= 0 && distinct[keyOf[i]].length > ENTITY_KEY_BYTES_MAX) rows.set(i, 'TM_KEY_TOO_LONG')
   }
   return rows
 }
 
 export const KEY_REASONS = {
-  TM_EVENT_KEY_NULL: 'a column of an entity key is null',
+  TM_EVENT_KEY_NULL: 'no entity that reads this source has a key without null in it',
   TM_KEY_TOO_LONG: `an entity key is longer than ${ENTITY_KEY_BYTES_MAX} bytes: shorten it, or key by a hash`,
 } as const
 

@@ -45,14 +45,15 @@ export interface SourceStatus {
   readonly ingestedOffset: number
 }
 
-/** Where ingest stands in every source topic. */
+/** Where ingest stands in every source topic. One that no view reads waits for nothing. */
 export async function sourceStatus(context: StreamContext): Promise<SourceStatus[]> {
   const status: SourceStatus[] = []
+  const read = new Set((await context.registry.keyedLogs()).map(({ source }) => source.name))
   for (const { name } of await context.registry.sources()) {
     if ((await context.log.topic(sourceTopic(name))) === null) continue
     const checkpoint = await context.metadata.readProgress<IngestCheckpoint>('ingest', name)
     const endOffset = await context.log.endOffset(sourceTopic(name), 0)
-    status.push({ source: name, endOffset, ingestedOffset: checkpoint?.nextOffset ?? 0 })
+    status.push({ source: name, endOffset, ingestedOffset: read.has(name) ? (checkpoint?.nextOffset ?? 0) : endOffset })
   }
   return status
 }
