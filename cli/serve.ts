@@ -2,6 +2,7 @@ import type { FastifyInstance } from 'fastify'
 import { unreadyReasons } from '../inference/readiness.ts'
 import { ServedLogger } from '../inference/served-logger.ts'
 import { buildApp } from '../serving/build-app.ts'
+import { readFunctionFailures } from '../streams/function-failures.ts'
 import { failCli } from './errors.ts'
 import { keyedLogLag } from './keyed-log-lag.ts'
 import type { Project } from './open-project.ts'
@@ -30,6 +31,8 @@ export async function serve(
     clock: project.isClockSimulated ? 'simulated' : 'real',
     unready: async () => [...(await unreadyReasons(registry, online)), ...unwell()],
     lag: () => keyedLogLag(project),
+    viewFunctionFailures: async () =>
+      (await readFunctionFailures(project.metadata)).map(({ view, ...failure }) => ({ name: view, ...failure })),
     onFailure: (error, requestId) => warn(`request ${requestId} failed: ${describe(error)}`),
   })
   const url = await listen(app, port)

@@ -1,4 +1,5 @@
 import type { CompiledService } from '../features/kernel/compiled-view.ts'
+import type { FunctionFailure } from '../features/kernel/function-failures.ts'
 import type { Value } from '../features/plan/field-type.ts'
 import type { Registry } from '../registry/registry.ts'
 import type { OnlineStore } from '../stores/online/online-store.ts'
@@ -55,6 +56,13 @@ export class FeatureReader {
 
   get counts(): ReaderCounts {
     return { hits: this.#reads - this.#evaluations, evaluations: this.#evaluations }
+  }
+
+  /** Calls of derive functions that gave nothing since the reader was made, by service. */
+  get functionFailures(): (FunctionFailure & { readonly service: string })[] {
+    return [...this.#layouts.values()].flatMap(({ service, failures }) =>
+      failures.list().map((failure) => ({ service: service.plan.name, ...failure })),
+    )
   }
 
   /** The layout of a service's vector. */

@@ -78,11 +78,11 @@ function featureValues({ layout, views }: ServedVectorParts): Value[] {
 }
 
 function derive(parts: ServedVectorParts): { values: readonly Value[]; statuses: readonly StatusName[] } {
-  const { service } = parts.layout
+  const { service, failures } = parts.layout
   if (service.plan.derived.length === 0) return NOTHING
   const values = [...featureValues(parts), ...parts.request]
   const given = values.length
   const statuses: StatusName[] = []
-  deriveRow(service, values, statuses)
+  deriveRow(service, values, statuses, failures)
   return { values: values.slice(given), statuses }
 }

@@ -2,6 +2,7 @@ import { createResultColumn } from '../features/aggregation/result-column.ts'
 import type { ResultColumn } from '../features/aggregation/result-column.ts'
 import type { CompiledService, CompiledView } from '../features/kernel/compiled-view.ts'
 import type { StateParts } from '../features/kernel/state-parts.ts'
+import { FunctionFailures } from '../features/kernel/function-failures.ts'
 import { StateTable } from '../features/kernel/state-table.ts'
 import { ViewKernel } from '../features/kernel/view-kernel.ts'
 import type { FieldPlan } from '../features/plan/field-type.ts'
@@ -36,6 +37,8 @@ export interface ServiceLayout {
   readonly keys: readonly FieldPlan[]
   /** All names of a vector: features, request fields, derived fields. */
   readonly names: readonly string[]
+  /** Calls of its derive functions that gave nothing. */
+  readonly failures: FunctionFailures
 }
 
 export function vectorNames({ plan }: CompiledService): string[] {
@@ -68,7 +71,14 @@ export async function openServiceLayout(registry: Registry, service: CompiledSer
       cachePrefix: `${service.version}/${number}/`,
     }
   })
-  return { service, views, runs, keys: [...keys.values()], names: vectorNames(service) }
+  return {
+    service,
+    views,
+    runs,
+    keys: [...keys.values()],
+    names: vectorNames(service),
+    failures: new FunctionFailures(),
+  }
 }
 
 function featureRuns(service: CompiledService, views: readonly CompiledView[]) {

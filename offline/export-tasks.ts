@@ -1,5 +1,6 @@
 import type { ResultColumn } from '../features/aggregation/result-column.ts'
 import type { CompiledService } from '../features/kernel/compiled-view.ts'
+import type { FunctionFailure } from '../features/kernel/function-failures.ts'
 import { ViewKernel } from '../features/kernel/view-kernel.ts'
 import type { ServicePlan, ViewPlan } from '../features/plan/view-plan.ts'
 import { loadBundle } from '../registry/compartment.ts'
@@ -28,8 +29,8 @@ export type ExportTask =
 
 export interface SweptUnit {
   readonly columns: readonly ResultColumn[]
-  /** Calls of user functions that threw or returned a wrong type. */
-  readonly functionErrors: number
+  /** Calls of user functions that gave nothing. */
+  readonly failures: readonly FunctionFailure[]
 }
 
 /** Runs an export's tasks; state between tasks is only what is compiled. */
@@ -45,8 +46,7 @@ export class TaskRunner {
   run(task: ExportTask): SweptUnit | EncodedRowGroup {
     if (task.kind === 'encode') return encodeRowGroup(this.#service, task)
     const kernel = this.#kernels[task.view]
-    const before = kernel.functionErrors
-    return { columns: sweepUnit(kernel, task.unit), functionErrors: kernel.functionErrors - before }
+    return { columns: sweepUnit(kernel, task.unit), failures: kernel.failures.take() }
   }
 }
 

@@ -21,6 +21,8 @@ export interface AppOptions {
   /** Why the server is not ready; empty: it is. */
   readonly unready: () => Promise<readonly string[]>
   readonly lag?: MetricSources['lag']
+  /** What the streams counted of the views' functions. */
+  readonly viewFunctionFailures?: MetricSources['functionFailures']
   /** Told of failures that are not the caller's, with the id of the request. */
   readonly onFailure?: (error: unknown, requestId: string) => void
   /** How long a name → version lookup may be reused. */
@@ -58,7 +60,15 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
       },
     },
   })
-  const metrics = createServingMetrics({ reader: () => reader.counts, servedLog: () => served.counts, lag })
+  const metrics = createServingMetrics({
+    reader: () => reader.counts,
+    servedLog: () => served.counts,
+    lag,
+    functionFailures: async () => [
+      ...((await options.viewFunctionFailures?.()) ?? []),
+      ...reader.functionFailures.map(({ service, ...failure }) => ({ name: service, ...failure })),
+    ],
+  })
   const services = new ServiceNames(registry, options.aliasMs)
   registerFeatureRoute(app, { reader, services, metrics, served, clock })
   app.get('/healthz', { schema: HEALTH_ROUTE }, () => ({ status: 'ok' }))

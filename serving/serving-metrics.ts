@@ -1,4 +1,5 @@
 import { Counter, Gauge, Histogram, Registry as Metrics } from 'prom-client'
+import type { FunctionFailure } from '../features/kernel/function-failures.ts'
 
 /** Figures that are counted elsewhere and read when the metrics are asked for. */
 export interface MetricSources {
@@ -13,6 +14,8 @@ export interface MetricSources {
   readonly lag?: () => Promise<
     readonly { readonly keyedLog: string; readonly lagRecords: number; readonly freshnessMs: number }[]
   >
+  /** Calls of user functions that gave nothing, by the view or service that they belong to. */
+  readonly functionFailures: () => Promise<readonly (FunctionFailure & { readonly name: string })[]>
 }
 
 export interface ServingMetrics {
@@ -46,6 +49,7 @@ export function createServingMetrics(sources: MetricSources): ServingMetrics {
   })
   registerSources(sources, registers)
   const readLag = registerLag(sources, registers)
+  const readFailures = registerFunctionFailures(sources, registers)
   return {
     contentType: registry.contentType,
     request: (service, status, count, seconds) => {
@@ -56,6 +60,7 @@ export function createServingMetrics(sources: MetricSources): ServingMetrics {
     },
     text: async () => {
       await readLag()
+      await readFailures()
       return registry.metrics()
     },
   }
@@ -114,5 +119,20 @@ function registerLag({ lag }: MetricSources, registers: Metrics[]): () => Promis
       records.set({ keyed_log: keyedLog }, lagRecords)
       freshness.set({ keyed_log: keyedLog }, freshnessMs / 1000)
     }
+  }
+}
+
+/** Returns what to call before the metrics are read. */
+function registerFunctionFailures({ functionFailures }: MetricSources, registers: Metrics[]): () => Promise<void> {
+  const failures = new Counter({
+    name: 'tidemark_function_failures_total',
+    help: 'Calls of user functions whose result is null, as they threw or returned what their type does not allow, by view or service, function and code.',
+    labelNames: ['name', 'function', 'code'],
+    registers,
+  })
+  return async () => {
+    const counted = await functionFailures()
+    failures.reset()
+    for (const { name, function: of, code, count } of counted) failures.inc({ name, function: of, code }, count)
   }
 }

@@ -8,6 +8,7 @@ import type { ArchiveReader } from './archive-reader.ts'
 import { EntityCache } from './entity-cache.ts'
 import type { CachedEntity } from './entity-cache.ts'
 import { failStream } from './errors.ts'
+import { recordFunctionFailures } from './function-failures.ts'
 import { entityColumns } from './keyed-append.ts'
 import { readKeyedRecord } from './keyed-reader.ts'
 import { OriginFilter } from './origin-filter.ts'
@@ -186,6 +187,12 @@ export class PartitionWorker {
         bucket.touched.clear()
       }
     }
+    for (const kernel of this.#kernels)
+      await recordFunctionFailures(
+        this.#context.metadata,
+        `${this.#scope.keyedLog.name}/${this.#scope.partition}`,
+        kernel,
+      )
     this.#unflushed = 0
     this.#cache.trim()
   }

@@ -1,5 +1,7 @@
 import type { Command } from 'commander'
 import { parseDuration } from '../../registry/durations.ts'
+import { readFunctionFailures } from '../../streams/function-failures.ts'
+import type { ViewFunctionFailure } from '../../streams/function-failures.ts'
 import { reportKeyedLogs, reportSources } from '../../streams/status.ts'
 import type { KeyedLogReport, SourceReport } from '../../streams/status.ts'
 import { viewProgress } from '../../streams/live-views.ts'
@@ -30,6 +32,8 @@ interface Status {
   /** By source, then code. */
   readonly deadLetterCodes: Readonly<Record<string, Readonly<Record<string, number>>>>
   readonly views: readonly ViewProgress[]
+  /** Calls of the views' functions that gave null, as they threw or returned what their type does not allow. */
+  readonly functionFailures: readonly ViewFunctionFailure[]
 }
 
 export function registerStatus(program: Command): void {
@@ -73,6 +77,7 @@ async function readStatus(project: Project): Promise<Status> {
     deadLetters: Object.fromEntries(sources.map(({ source, deadLetters }) => [source, deadLetters])),
     deadLetterCodes: Object.fromEntries(sources.map(({ source, deadLetterCodes }) => [source, deadLetterCodes])),
     views,
+    functionFailures: await readFunctionFailures(project.metadata),
   }
 }
 
@@ -83,6 +88,7 @@ function describe(status: Status, verbose: boolean): string[] {
     ...(sources.length === 0 ? ['Nothing is registered: run `tidemark apply`.'] : ['', ...describeSources(sources)]),
     ...(keyedLogs.length === 0 ? [] : ['', ...describeKeyedLogs(keyedLogs)]),
     ...describeBuilding(status.views),
+    ...describeFailures(status.functionFailures),
     ...(verbose && partitions.length > 0 ? ['', ...describePartitions(partitions)] : []),
   ]
 }
@@ -151,6 +157,18 @@ function describeBuilding(views: readonly ViewProgress[]): string[] {
     recordsTotal === 0 ? '-' : `${Math.floor((100 * records) / recordsTotal)} %`,
   ])
   return ['', ...formatTable(['being built', 'version', 'replayed'], rows)]
+}
+
+function describeFailures(failures: readonly ViewFunctionFailure[]): string[] {
+  if (failures.length === 0) return []
+  const rows = failures.map(({ view, version, function: of, code, count }) => [
+    view,
+    version.slice(0, 12),
+    of,
+    code,
+    paint('yellow', describeCount(count)),
+  ])
+  return ['', ...formatTable(['function of view', 'version', 'for', 'gave null', 'events'], rows)]
 }
 
 function describePartitions(partitions: readonly PartitionStatus[]): string[] {

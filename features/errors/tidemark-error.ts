@@ -3,9 +3,10 @@
  *  - `retry`: the same call may succeed later (a store was busy or away)
  *  - `dead-letter`: this event is bad; keep it aside and go on
  *  - `reject`: the caller's request or file is wrong; nothing was changed
+ *  - `degrade`: a value is null and marked as such; all else goes on
  *  - `halt`: going on could damage data; stop this partition or process
  */
-export type Disposition = 'retry' | 'dead-letter' | 'reject' | 'halt'
+export type Disposition = 'retry' | 'dead-letter' | 'reject' | 'degrade' | 'halt'
 
 /** One entry of an error-code table (one table per layer, see `docs/errors.md`). */
 export interface ErrorCode {

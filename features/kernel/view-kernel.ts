@@ -10,6 +10,7 @@ import type { Column, ColumnStorage } from '../values/column.ts'
 import type { EventBatch } from '../values/event-batch.ts'
 import type { CompiledView } from './compiled-view.ts'
 import { createEventCursor } from './event-row.ts'
+import { FunctionFailures } from './function-failures.ts'
 import { coerceResult, createColumnBuilder } from './function-results.ts'
 import { compileRules } from './rules.ts'
 import type { RowRule } from './rules.ts'
@@ -57,8 +58,8 @@ export class ViewKernel {
   readonly rules: readonly (RowRule | null)[]
   /** After this long without events an entity reads MISSING; Infinity in a view with lifetime values. */
   readonly retentionMs: number
-  /** How often a user function threw or returned a wrong type, since the kernel was made. */
-  functionErrors = 0
+  /** Calls of the view's functions that gave nothing. */
+  readonly failures = new FunctionFailures()
   readonly #inputs: InputPlan[] = []
   readonly #columnNumber: ReadonlyMap<string, number>
 
@@ -168,9 +169,9 @@ export class ViewKernel {
       try {
         const result = predicate(cursor.event)
         if (result === true) selected[row] = 1
-        else if (result !== false) this.functionErrors++
+        else if (result !== false) this.failures.returned('where', result)
       } catch {
-        this.functionErrors++
+        this.failures.threw('where')
       }
     }
     return selected
@@ -181,18 +182,27 @@ export class ViewKernel {
     const fn = this.view.functions[input.fn]
     const cursor = createEventCursor(this.view.plan.source, batch.columns)
     const builder = createColumnBuilder(input.type, batch.length)
+    const name = this.#featureOf(input)
     for (let row = 0; row < batch.length; row++) {
       if (selected !== null && selected[row] === 0) continue
       cursor.moveTo(row)
       try {
-        const value = coerceResult(input.type, fn(cursor.event))
-        if (value === undefined) this.functionErrors++
+        const result = fn(cursor.event)
+        const value = coerceResult(input.type, result)
+        if (value === undefined) this.failures.returned(name, result)
         else builder.set(row, value)
       } catch {
-        this.functionErrors++
+        this.failures.threw(name)
       }
     }
     return builder.finish()
+  }
+
+  /** The first feature that reads the input. */
+  #featureOf(input: InputPlan): string {
+    const key = canonicalJson(input)
+    const { features } = this.view.plan
+    return features.find(({ aggregation }) => canonicalJson(aggregation.input) === key)?.name ?? ''
   }
 }
 
