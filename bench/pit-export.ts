@@ -1,16 +1,11 @@
-import { execFileSync } from 'node:child_process'
-import { createHash } from 'node:crypto'
 import { existsSync } from 'node:fs'
-import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import type { Project } from '../cli/open-project.ts'
-import { columnValue } from '../features/values/column.ts'
-import type { FieldPlan } from '../features/plan/field-type.ts'
 import { sqlText } from '../stores/tables/tables.ts'
 import type { BenchPart, BenchResult } from './bench-result.ts'
-import { cacheFolder, openArchiveProject } from './offline/archive-project.ts'
+import { openArchiveProject, versionedFolder } from './offline/archive-project.ts'
+import { differingCells, exportOnce, fastest, flightsFile, partOf, resultHash } from './offline/export-runs.ts'
 import { runPeer } from './offline/peers.ts'
-import type { PeerRun } from './offline/peers.ts'
 
 const WINDOWS = ['1h', '24h', '7d'] as const
 const AGGREGATIONS = ['count', 'sum', 'mean', 'min', 'max'] as const
@@ -42,14 +37,8 @@ interface Inputs {
 
 /** The real flights as an archive in arrival order, the same events as one Parquet file for the peers, and a spine in random order. */
 async function prepare(smoke: boolean): Promise<Inputs> {
-  const folder = cacheFolder('pit-export', smoke ? 'smoke' : 'full')
-  const packageFile = createRequire(import.meta.url).resolve('vega-datasets')
-  const file = join(
-    packageFile.slice(0, packageFile.lastIndexOf('vega-datasets')),
-    'vega-datasets',
-    'data',
-    'flights-3m.parquet',
-  )
+  const folder = versionedFolder('pit-export', smoke)
+  const file = flightsFile()
   const flights = `SELECT row_number() OVER () AS id, * FROM read_parquet(${sqlText(file)}) ${smoke ? 'LIMIT 20000' : ''}`
   const project = await openArchiveProject({
     folder: join(folder, 'project'),
@@ -71,56 +60,13 @@ async function prepare(smoke: boolean): Promise<Inputs> {
   return inputs
 }
 
-/** Fresh processes, the fastest of `repeats`: imports do not count, compilation of hot code does. */
-function fastest(run: () => PeerRun, repeats: number): PeerRun {
-  return Array.from({ length: repeats }, run).reduce((best, next) => (next.seconds < best.seconds ? next : best))
-}
-
-function exportOnce({ folder, spine }: Inputs): PeerRun {
-  const script = join(import.meta.dirname, 'offline', 'export-process.ts')
-  const args = [
-    '--disable-warning=ExperimentalWarning',
-    script,
-    join(folder, 'project'),
-    'training',
-    spine,
-    join(folder, 'ours.parquet'),
-  ]
-  return JSON.parse(
-    execFileSync(process.execPath, args, { encoding: 'utf8' }).trim().split('\n').at(-1) ?? '',
-  ) as PeerRun
-}
-
-const NUMBER: FieldPlan = { name: 'n', type: { kind: 'float64' }, nullable: true, nonFinite: 'null' }
-
-/** Cells that differ, null against a value included; none may. An absent count of the peer is a 0. */
-async function differing({ project, folder }: Inputs, peer: string): Promise<number> {
-  const cells = WINDOWS.flatMap((w) =>
-    AGGREGATIONS.map((a) => {
-      const other = a === 'count' ? `coalesce(b.${a}_${w}, 0)` : `b.${a}_${w}`
-      return `count(*) FILTER (a.delays__${a}_${w} IS DISTINCT FROM ${other})`
-    }),
-  )
-  const ours = sqlText(join(folder, 'ours.parquet'))
-  const sql = `SELECT ((SELECT count(*) FROM ${ours}) - count(*) + ${cells.join(' + ')})::DOUBLE FROM ${ours} a JOIN ${sqlText(join(folder, `${peer}.parquet`))} b USING (spine_id)`
-  const { columns } = await project.tables.queryAll(sql, [NUMBER])
-  return Number(columnValue(columns[0], 0))
-}
-
-/** Of all cells in spine order. */
-async function resultHash({ project, folder }: Inputs): Promise<string> {
-  const names = WINDOWS.flatMap((w) => AGGREGATIONS.map((a) => `delays__${a}_${w}`))
-  const fields = names.map((name) => ({ ...NUMBER, name }))
-  const hash = createHash('sha256')
-  const sql = `SELECT ${names.map((name) => `${name}::DOUBLE`).join(', ')} FROM ${sqlText(join(folder, 'ours.parquet'))}`
-  for await (const { columns } of project.tables.queryColumns(sql, fields))
-    for (const column of columns) if (column.storage === 'number') hash.update(column.values).update(column.nulls ?? '')
-  return hash.digest('hex')
-}
-
-function partOf(name: string, ours: number, peer: number): BenchPart {
-  return { name, unit: 's', ours, peer, ratio: peer / ours }
-}
+/** An absent count of a peer is a 0. */
+const compared = WINDOWS.flatMap((w) =>
+  AGGREGATIONS.map((a) => ({
+    name: `delays__${a}_${w}`,
+    peer: a === 'count' ? `coalesce(b.${a}_${w}, 0)` : `b.${a}_${w}`,
+  })),
+)
 
 /**
  * A training export of 3 million real flights × 1 million spine rows: count, sum, mean, min and max of the delay per origin over 1 h, 24 h and 7 d, archive
@@ -128,20 +74,19 @@ function partOf(name: string, ours: number, peer: number): BenchPart {
  */
 export async function run({ smoke }: { smoke: boolean }): Promise<BenchResult> {
   const inputs = await prepare(smoke)
+  const { folder, spine, events, project } = inputs
+  const out = join(folder, 'ours.parquet')
   const parts: BenchPart[] = []
   try {
-    const ours = fastest(() => exportOnce(inputs), smoke ? 1 : REPEATS)
+    const ours = fastest(() => exportOnce(join(folder, 'project'), spine, out), smoke ? 1 : REPEATS)
     const peers = smoke ? [] : (['polars', 'duckdb'] as const)
     for (const peer of peers) {
-      const args = [
-        'windows-peer.py',
-        peer,
-        inputs.events,
-        inputs.spine,
-        join(inputs.folder, `${peer}.parquet`),
-      ] as const
-      const theirs = fastest(() => runPeer(...args), peer === 'polars' ? REPEATS : 1)
-      const cells = await differing(inputs, peer)
+      const peerOut = join(folder, `${peer}.parquet`)
+      const theirs = fastest(
+        () => runPeer('windows-peer.py', peer, events, spine, peerOut),
+        peer === 'polars' ? REPEATS : 1,
+      )
+      const cells = await differingCells(project.tables, out, peerOut, compared)
       if (cells > 0) throw new Error(`${cells} cells differ from ${peer}`)
       parts.push(partOf(peer, ours.seconds, theirs.seconds))
       console.log(
@@ -157,11 +102,15 @@ export async function run({ smoke }: { smoke: boolean }): Promise<BenchResult> {
       peerName: smoke ? 'goal' : 'polars',
       ratio: parts[0]?.ratio ?? 1,
       goal: POLARS_GOAL,
-      hash: await resultHash(inputs),
+      hash: await resultHash(
+        project.tables,
+        out,
+        compared.map(({ name }) => name),
+      ),
       settings: { smoke, repeats: smoke ? 1 : REPEATS, peakMb: ours.peakMb },
       parts,
     }
   } finally {
-    await inputs.project.close()
+    await project.close()
   }
 }

@@ -74,6 +74,7 @@ export function sweepUnit(kernel: ViewKernel, unit: SweepUnit): ResultColumn[] {
       visible,
       t: sameTime ? rowBound : gather(t, rows, new Float64Array(rows.length)),
       place: gather(placeOf, rows, new Int32Array(rows.length)),
+      origin: { columns: events.columns, rows: order },
     },
     out,
   )
@@ -100,11 +101,21 @@ function gatherEvents(events: LoadedEvents, order: Int32Array, seen: Float64Arra
   const tau = arrival === eventTime ? eventTime : eventTime.map((time, i) => Math.min(time, arrival[i]))
   return {
     length,
-    columns: events.columns.map((column) => gatherLoaded(column, order)),
+    columns: gatheredWhenRead(events.columns, order),
     eventTime,
     arrival,
     tau,
     offset: events.offset.length === 0 ? events.offset : take(events.offset),
     index: Int32Array.from(events.index.length === 0 ? events.index : take(events.index)),
   }
+}
+
+/** Columns that are put in order when first read. */
+function gatheredWhenRead(columns: readonly Column[], order: Int32Array): readonly Column[] {
+  const gathered: Column[] = []
+  columns.forEach((column, c) => {
+    let held: Column | null = null
+    Object.defineProperty(gathered, c, { enumerable: true, get: () => (held ??= gatherLoaded(column, order)) })
+  })
+  return gathered
 }

@@ -1,4 +1,4 @@
-import { mkdirSync, rmSync, writeFileSync, existsSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { openProject } from '../../cli/open-project.ts'
@@ -14,6 +14,18 @@ export function cacheFolder(...names: readonly string[]): string {
   const folder = join(process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'tidemark-bench', ...names)
   mkdirSync(folder, { recursive: true })
   return folder
+}
+
+/** Part of what these benchmarks keep: raise it when inputs, the archive's layout or stored plans change, and they are made anew. */
+const INPUTS_VERSION = 3
+
+/** The folder of one benchmark's inputs, those of other versions deleted. */
+export function versionedFolder(name: string, smoke: boolean): string {
+  const version = `v${INPUTS_VERSION}`
+  const folder = cacheFolder(name)
+  for (const other of readdirSync(folder))
+    if (other !== version) rmSync(join(folder, other), { recursive: true, force: true })
+  return cacheFolder(name, version, smoke ? 'smoke' : 'full')
 }
 
 export interface ArchiveInput {
@@ -34,17 +46,20 @@ const BLOCK_EVENTS = 8192
 
 /**
  * A project with applied definitions and an archive in the layout that the archive role writes (a Parquet file per partition and slice, in position
- * order), without sending the events through the log. Made once; a changed input needs another folder.
+ * order), without sending the events through the log. Made once, and again when the definitions come out as other versions or a store cannot be opened.
  */
 export async function openArchiveProject(input: ArchiveInput): Promise<Project> {
   const { folder } = input
   const done = join(folder, 'archived')
-  if (!existsSync(done)) rmSync(folder, { recursive: true, force: true })
+  if (existsSync(done)) {
+    const made = await openUnchanged(input).catch(() => null)
+    if (made !== null) return made
+  }
+  rmSync(folder, { recursive: true, force: true })
   mkdirSync(join(folder, 'features'), { recursive: true })
   writeFileSync(join(folder, 'package.json'), '{"type":"module"}')
   writeFileSync(join(folder, 'features', 'definitions.ts'), input.definitions)
   const project = await openProject(folder)
-  if (existsSync(done)) return project
   await project.registry.apply(folder, 0)
   const [keyedLog] = await project.registry.keyedLogs()
   const topic = await project.log.createTopic(`keyed.${keyedLog.name}`, { partitions: project.partitions })
@@ -54,7 +69,7 @@ export async function openArchiveProject(input: ArchiveInput): Promise<Project> 
   const next = Array.from({ length: project.partitions }, () => 0)
   for (const slice of input.slices) {
     await project.tables.execute(
-      `CREATE OR REPLACE TABLE slice AS SELECT * FROM (${slice}) JOIN key_partitions USING (${using})`,
+      `CREATE OR REPLACE TABLE slice AS SELECT * FROM (SELECT *, row_number() OVER () AS "__appended" FROM (${slice})) JOIN key_partitions USING (${using})`,
     )
     for (let partition = 0; partition < project.partitions; partition++) {
       const counted = await project.tables.queryAll(
@@ -69,7 +84,7 @@ export async function openArchiveProject(input: ArchiveInput): Promise<Project> 
       const path = join(folder, '.tidemark', 'objects', archiveFileName(place, 0, first))
       mkdirSync(dirname(path), { recursive: true })
       const footer = archiveFooterText({ lastOffset: next[partition] - 1, events, origins: '' })
-      const numbered = `SELECT *, (row_number() OVER () - 1) AS n FROM slice WHERE partition = ${partition}`
+      const numbered = `SELECT *, (row_number() OVER (ORDER BY "__appended") - 1) AS n FROM slice WHERE partition = ${partition}`
       await project.tables
         .execute(`COPY (SELECT ${columns}, "__event_time", "__arrival", ${first} + n // ${BLOCK_EVENTS} AS "__offset", (n % ${BLOCK_EVENTS})::INTEGER AS "__index"
         FROM (${numbered}) ORDER BY n) TO ${sqlText(path)} (FORMAT parquet, COMPRESSION zstd, KV_METADATA ${sqlStruct(footer)})`)
@@ -85,6 +100,16 @@ export async function openArchiveProject(input: ArchiveInput): Promise<Project> 
     })
   writeFileSync(done, '')
   return project
+}
+
+/** Null where the definitions are no longer those that the archive was made for. */
+async function openUnchanged({ folder, definitions }: ArchiveInput): Promise<Project | null> {
+  writeFileSync(join(folder, 'features', 'definitions.ts'), definitions)
+  const project = await openProject(folder)
+  const { changes } = await project.registry.plan(folder)
+  if (changes.length === 0) return project
+  await project.close()
+  return null
 }
 
 const NUMBER: FieldPlan = { name: 'n', type: { kind: 'float64' }, nullable: false, nonFinite: 'reject' }

@@ -28,7 +28,8 @@ export class SlotSweep {
   readonly #input: SweepInput
   readonly #place: Int32Array
   readonly #out: readonly ResultColumn[]
-  readonly #slotInput: SlotInput
+  readonly #kernel: ViewKernel
+  #slotInput: SlotInput | null = null
   readonly #cells: Cells
   readonly #windows: readonly Running[]
   readonly #hasInverse: boolean
@@ -41,7 +42,7 @@ export class SlotSweep {
     this.#input = input
     this.#place = place
     this.#out = out
-    this.#slotInput = kernel.slotInput(slot, input.prepared)
+    this.#kernel = kernel
     this.#cells = slot.spec.create()
     this.#hasInverse = this.#cells.subtract !== undefined
     this.#windows = slot.windows.map((window) => {
@@ -52,18 +53,19 @@ export class SlotSweep {
   }
 
   run(group: number, track: TrackTiles): void {
+    const slotInput = (this.#slotInput ??= this.#kernel.slotInput(this.#slot, this.#input.prepared))
     const { eventStart, rowStart, visible, t } = this.#input
     const { rank, tiles, count } = track.find()
     const firstEvent = eventStart[group]
-    const cellOf = this.#open(rank, firstEvent, eventStart[group + 1], count)
+    const cellOf = this.#open(slotInput, rank, { from: firstEvent, to: eventStart[group + 1], tiles: count })
     let applied = firstEvent
     for (let row = rowStart[group]; row < rowStart[group + 1]; row++) {
       const end = firstEvent + visible[row]
       const current = tileOf(t[row], track.track.hopMs)
       for (const window of this.#windows) this.#moveStart(window, tiles, count, current - window.tiles)
       if (end > applied) {
-        this.#cells.update(cellOf, this.#slotInput, applied, end)
-        for (const window of this.#windows) this.#addToWindow(window, cellOf, applied, end)
+        this.#cells.update(cellOf, slotInput, applied, end)
+        for (const window of this.#windows) this.#addToWindow(window, slotInput, cellOf, { from: applied, to: end })
         applied = end
       }
       for (const window of this.#windows) {
@@ -75,7 +77,11 @@ export class SlotSweep {
   }
 
   /** Makes room and empties everything; returns each event's tile rank, −1 where it is skipped. */
-  #open(rank: Int32Array, from: number, to: number, tiles: number): Int32Array {
+  #open(
+    { column, bucket }: SlotInput,
+    rank: Int32Array,
+    { from, to, tiles }: { from: number; to: number; tiles: number },
+  ): Int32Array {
     if (this.#cellOf.length === 0) {
       this.#cellOf = new Int32Array(rank.length)
       this.#windowCellOf = new Int32Array(rank.length)
@@ -92,7 +98,6 @@ export class SlotSweep {
       window.start = 0
       window.middle = 0
     }
-    const { column, bucket } = this.#slotInput
     return withoutNulls(this.#slot, column, bucket, rank, this.#cellOf, from, to)
   }
 
@@ -134,7 +139,12 @@ export class SlotSweep {
     }
   }
 
-  #addToWindow(window: Running, cellOf: Int32Array, from: number, to: number): void {
+  #addToWindow(
+    window: Running,
+    input: SlotInput,
+    cellOf: Int32Array,
+    { from, to }: { from: number; to: number },
+  ): void {
     const { start, middle } = window
     const first = this.#hasInverse ? start : Math.max(start, middle)
     const target = this.#windowCellOf
@@ -143,10 +153,10 @@ export class SlotSweep {
       target[i] = cellOf[i] >= first ? 0 : -1
       if (cellOf[i] >= start && cellOf[i] < first) last = Math.max(last, cellOf[i])
     }
-    window.cells.update(target, this.#slotInput, from, to)
+    window.cells.update(target, input, from, to)
     for (let tile = start; tile <= last; tile++) {
       for (let i = from; i < to; i++) target[i] = cellOf[i] >= tile && cellOf[i] < middle ? tile : -1
-      window.suffixes.update(target, this.#slotInput, from, to)
+      window.suffixes.update(target, input, from, to)
     }
   }
 

@@ -1,5 +1,7 @@
 import type { ResultColumn } from '../aggregation/result-column.ts'
 import { NumberSlides, slidesNumbers } from './number-slides.ts'
+import type { Column } from '../values/column.ts'
+import { NewestEvents, readsNewest } from './newest-events.ts'
 import { isMissing, settleRow } from './rules.ts'
 import { SlotSweep } from './slot-sweep.ts'
 import { createResultColumns } from './view-kernel.ts'
@@ -21,12 +23,14 @@ export interface SweepInput {
   readonly t: Float64Array
   /** Per row: the row of the result; absent: its own number. */
   readonly place?: Int32Array
+  /** Where the batch's columns were taken from, if they were: event i is row `rows[i]`. What few rows read is then not put in order before. */
+  readonly origin?: { readonly columns: readonly Column[]; readonly rows: Int32Array }
 }
 
 /**
  * Point-in-time evaluation by replay: each group's events are applied in order and its rows are evaluated in between. The same values, bit for bit, as
- * a streamed state: counts, sums of doubles, min and max slide over typed arrays (exact or not at all, see `number-slides.ts`); all else, and what is
- * not exact there, runs on the streamed state's own cells, merges and readers. Cost: O(events + rows) per slot and window while t does not go down
+ * a streamed state: counts, sums of doubles, min and max slide over typed arrays (exact or not at all, see `number-slides.ts`); `last` and `latest` read
+ * the newest event (see `newest-events.ts`); all else, and what is not exact there, runs on the streamed state's own cells, merges and readers. Cost: O(events + rows) per slot and window while t does not go down
  * within a group; events that become visible late cost up to a window's tiles each where a kind has no inverse. Returns one column per feature.
  */
 export function sweep(
@@ -36,12 +40,14 @@ export function sweep(
 ): ResultColumn[] {
   const place = input.place ?? Int32Array.from(input.t, (_, row) => row)
   const numbers = new NumberSlides(kernel, input, place, out)
+  const newest = new NewestEvents(kernel, input, place, out)
   const sweeps = kernel.tracks.map((track) => ({
     tiles: new TrackTiles(track, input),
     slots: track.slots.map((slot) => ({
       slot,
       sweep: new SlotSweep(kernel, slot, input, place, out),
       number: slidesNumbers(kernel, slot),
+      newest: readsNewest(slot),
     })),
   }))
   for (let group = 0; group < input.groups; group++) {
@@ -50,8 +56,10 @@ export function sweep(
     if (ascending) numbers.openGroup(group)
     for (const { tiles, slots } of sweeps) {
       tiles.openGroup(group)
-      for (const { slot, sweep: cells, number } of slots)
-        if (!number || !ascending || !numbers.run(slot, tiles)) cells.run(group, tiles)
+      for (const { slot, sweep: cells, number, newest: isNewest } of slots) {
+        if (isNewest) newest.run(slot, tiles.track.hopMs, group)
+        else if (!number || !ascending || !numbers.run(slot, tiles)) cells.run(group, tiles)
+      }
     }
   }
   settle(kernel, input, place, out)

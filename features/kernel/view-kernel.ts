@@ -48,7 +48,8 @@ export interface PreparedBatch {
   readonly batch: EventBatch
   /** 1 where the event passed `where`; null: all did. */
   readonly selected: Uint8Array | null
-  readonly inputs: readonly Column[]
+  /** By number of the input; null where it is a column of the batch as it is. */
+  readonly computed: readonly (Column | null)[]
 }
 
 /** A view version, compiled to tracks of slots. Stateless but for error counts: one kernel serves any number of tables and sweeps. */
@@ -61,6 +62,7 @@ export class ViewKernel {
   /** Calls of the view's functions that gave nothing. */
   readonly failures = new FunctionFailures()
   readonly #inputs: InputPlan[] = []
+  readonly #inputColumns: number[] = []
   readonly #columnNumber: ReadonlyMap<string, number>
 
   constructor(view: CompiledView) {
@@ -74,19 +76,31 @@ export class ViewKernel {
   /** Runs `where` and input functions over a batch. */
   prepare(batch: EventBatch): PreparedBatch {
     const selected = this.#select(batch)
-    return { batch, selected, inputs: this.#inputs.map((input) => this.#inputColumn(input, batch, selected)) }
+    const computed = this.#inputs.map((input) =>
+      'column' in input ? null : this.#computeInput(input, batch, selected),
+    )
+    return { batch, selected, computed }
   }
 
   /** What a slot reads from a prepared batch. */
   slotInput(slot: Slot, prepared: PreparedBatch): SlotInput {
-    const { batch, inputs } = prepared
+    const { batch } = prepared
     return {
-      column: slot.input < 0 ? null : inputs[slot.input],
+      column: slot.input < 0 ? null : this.inputColumn(slot.input, prepared),
       tau: batch.tau,
       offset: batch.offset,
       index: batch.index,
       bucket: slot.bucketColumn < 0 ? null : batch.columns[slot.bucketColumn],
     }
+  }
+
+  inputColumn(input: number, { batch, computed }: PreparedBatch): Column {
+    return computed[input] ?? batch.columns[this.columnOfInput(input)]
+  }
+
+  /** Number of the source's field that an input is, −1 where a function computes it. */
+  columnOfInput(input: number): number {
+    return this.#inputColumns[input]
   }
 
   /** How input number `input` is stored in a column. */
@@ -149,7 +163,9 @@ export class ViewKernel {
   #inputNumber(input: InputPlan): number {
     const key = canonicalJson(input)
     const known = this.#inputs.findIndex((other) => canonicalJson(other) === key)
-    return known >= 0 ? known : this.#inputs.push(input) - 1
+    if (known >= 0) return known
+    this.#inputColumns.push('column' in input ? this.#column(input.column) : -1)
+    return this.#inputs.push(input) - 1
   }
 
   #column(name: string): number {
@@ -177,8 +193,7 @@ export class ViewKernel {
     return selected
   }
 
-  #inputColumn(input: InputPlan, batch: EventBatch, selected: Uint8Array | null): Column {
-    if ('column' in input) return batch.columns[this.#column(input.column)]
+  #computeInput(input: InputPlan & { fn: number }, batch: EventBatch, selected: Uint8Array | null): Column {
     const fn = this.view.functions[input.fn]
     const cursor = createEventCursor(this.view.plan.source, batch.columns)
     const builder = createColumnBuilder(input.type, batch.length)

@@ -163,6 +163,11 @@ function checkCase(random: Random): void {
   const events = concatenated(groups.map((group) => group.events))
   const rows = concatenated(groups.map((group) => group.rows))
   const place = Int32Array.from(random.shuffle(rows.all.map((_, row) => row)))
+  // As an export has them: the columns lie in another order.
+  const numbers = random.shuffle(events.all.map((_, i) => i))
+  const lying: Event[] = []
+  numbers.forEach((number, i) => (lying[number] = events.all[i]))
+  const origin = { columns: batchOf(lying).columns, rows: Int32Array.from(numbers) }
   const swept = sweep(kernel, {
     prepared: kernel.prepare(batchOf(events.all)),
     groups: groups.length,
@@ -171,6 +176,7 @@ function checkCase(random: Random): void {
     visible: Int32Array.from(rows.all, ({ visible }) => visible),
     t: Float64Array.from(rows.all, ({ t }) => t),
     place,
+    ...(random.below(2) === 0 ? {} : { origin }),
   })
   groups.forEach((group, g) => {
     group.rows.forEach(({ visible, t }, i) => {
