@@ -1,4 +1,5 @@
 import type { ServiceDefinition } from '../features/authoring/feature-service.ts'
+import type { ViewDefinition } from '../features/authoring/feature-view.ts'
 import type { ViewPlan } from '../features/plan/view-plan.ts'
 import { bundleFunctions } from './bundle.ts'
 import { checkServiceFunctions, checkViewFunctions } from './check-functions.ts'
@@ -8,6 +9,8 @@ import type { Refuse } from './compile-source.ts'
 import { compileView, versionOf } from './compile-view.ts'
 import { failRegistry } from './errors.ts'
 import type { CatalogField } from './lineage.ts'
+import { compileSchedule } from './schedules.ts'
+import type { TableSchedule } from './schedules.ts'
 import { lineWith, loadProject } from './load-project.ts'
 import type { Located } from './load-project.ts'
 
@@ -21,6 +24,8 @@ export interface CatalogEntry {
   readonly tags: Readonly<Record<string, string>>
   readonly description: string | null
   readonly freshness: string | null
+  /** Of a table. */
+  readonly schedule: TableSchedule | null
   /** What it reads: `kind:name`. */
   readonly reads: readonly string[]
   /** What reads it: `kind:name`. */
@@ -39,7 +44,7 @@ export interface Candidate {
   readonly catalog: Omit<CatalogEntry, 'kind' | 'name' | 'version' | 'readBy' | 'fields'>
 }
 
-const NO_DESCRIPTION = { owner: null, tags: {}, description: null, freshness: null }
+const NO_DESCRIPTION = { owner: null, tags: {}, description: null, freshness: null, schedule: null }
 
 /** Loads, validates and compiles every definition of a project. Errors name file, line and reason. */
 export async function compileProject(projectDir: string): Promise<Candidate[]> {
@@ -65,12 +70,12 @@ export async function compileProject(projectDir: string): Promise<Candidate[]> {
       plan,
       version: versionOf(plan, ''),
       code: '',
-      catalog: { ...NO_DESCRIPTION, reads: [] },
+      catalog: { ...NO_DESCRIPTION, schedule: compileSchedule(located.definition, refuser(located)), reads: [] },
     })
   }
   for (const located of project.views) candidates.push(await viewCandidate(located))
   for (const located of project.services) candidates.push(await serviceCandidate(located, candidates))
-  addImplied(candidates)
+  addImplied(candidates, project.views)
   return candidates
 }
 
@@ -101,7 +106,7 @@ async function viewCandidate(
     plan,
     code,
     version: versionOf(plan, code),
-    catalog: { owner, tags, description, freshness, reads },
+    catalog: { owner, tags, description, freshness, schedule: null, reads },
   }
 }
 
@@ -129,12 +134,12 @@ async function serviceCandidate(
     plan,
     code,
     version: versionOf(plan, code),
-    catalog: { owner, tags, description, freshness: null, reads },
+    catalog: { ...NO_DESCRIPTION, owner, tags, description, reads },
   }
 }
 
 /** Sources and entities that views use without a file exporting them. One name means one thing in a project. */
-function addImplied(candidates: Candidate[]): void {
+function addImplied(candidates: Candidate[], views: readonly Located<ViewDefinition>[]): void {
   for (const { kind, plan } of candidates.filter((candidate) => candidate.kind === 'view')) {
     if (kind !== 'view') continue
     const { source, entity } = plan as ViewPlan
@@ -156,10 +161,19 @@ function addImplied(candidates: Candidate[]): void {
         plan: implied,
         version,
         code: '',
-        catalog: { ...NO_DESCRIPTION, reads: [] },
+        catalog: {
+          ...NO_DESCRIPTION,
+          schedule: of === 'source' ? scheduleOf(views, plan as ViewPlan) : null,
+          reads: [],
+        },
       })
     }
   }
+}
+
+function scheduleOf(views: readonly Located<ViewDefinition>[], { name }: ViewPlan): TableSchedule | null {
+  const located = views.find(({ definition }) => definition.name === name)
+  return located === undefined ? null : compileSchedule(located.definition.options.from, refuser(located))
 }
 
 function checkUnique(group: readonly Located<{ name: string }>[]): void {

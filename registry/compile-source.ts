@@ -1,7 +1,6 @@
 import type { EntityDefinition, SourceDefinition } from '../features/authoring/definitions.ts'
 import type { FieldPlan, FieldType } from '../features/plan/field-type.ts'
 import type { EntityPlan, SourcePlan } from '../features/plan/source-plan.ts'
-import { cronProblem } from './cron.ts'
 import { describeValue, isRecord, unknownName } from './describe-value.ts'
 
 /** Says what is wrong with a definition; the caller adds where: `about` is a word that stands in the offending line. */
@@ -66,10 +65,10 @@ function typeProblem(type: FieldType): string | null {
 }
 
 const STREAM_OPTIONS = ['topic', 'schema', 'eventTime']
-const TABLE_OPTIONS = ['schema', 'eventTime', 'arrival', 'schedule']
+const TABLE_OPTIONS = ['schema', 'eventTime', 'arrival', 'schedule', 'files']
 
 export function compileSource(definition: SourceDefinition, refuse: Refuse): SourcePlan {
-  const { kind, name, topic, eventTime, arrival, schedule } = definition
+  const { kind, name, topic, eventTime, arrival } = definition
   checkName(name, kind, refuse)
   const unknown = unknownName(definition.given, kind === 'stream' ? STREAM_OPTIONS : TABLE_OPTIONS, `${kind} ${name}`)
   if (unknown !== null) refuse(unknown.split('"')[1], unknown)
@@ -78,9 +77,7 @@ export function compileSource(definition: SourceDefinition, refuse: Refuse): Sou
     refuse('topic', `topic ${describeValue(topic)} of ${kind} ${name} is not allowed: 1–249 letters, digits and . _ -`)
   checkTime(fields, eventTime, 'eventTime', definition, refuse)
   if (arrival !== null) checkTime(fields, arrival, 'arrival', definition, refuse)
-  const problem = schedule === null ? null : cronProblem(schedule)
-  if (problem !== null) refuse('schedule', `the schedule ${describeValue(schedule)} of ${kind} ${name} ${problem}`)
-  return { kind, name, topic, format: { kind: 'json' }, fields, eventTime, arrival, schedule }
+  return { kind, name, topic, format: { kind: 'json' }, fields, eventTime, arrival }
 }
 
 function checkTime(

@@ -58,7 +58,7 @@ function put(parts: Parts, part: string, value: unknown, text: string): void {
 function sourceParts(source: SourcePlan): Parts {
   const parts: Parts = new Map()
   for (const field of source.fields) put(parts, `column ${field.name}`, field, describeField(field))
-  for (const part of ['topic', 'eventTime', 'arrival', 'schedule'] as const)
+  for (const part of ['topic', 'eventTime', 'arrival'] as const)
     if (source[part] !== null) put(parts, part, source[part], source[part])
   put(parts, 'format', source.format, source.format.kind)
   return parts

@@ -1,6 +1,7 @@
 import type { Candidate, CatalogEntry, DefinitionKind } from './compile-project.ts'
 import { dependants } from './compile-project.ts'
 import type { ViewPlan } from '../features/plan/view-plan.ts'
+import type { TableSchedule } from './schedules.ts'
 import { diffDefinition } from './plan-diff.ts'
 import type { Compiled, PlanDetail } from './plan-diff.ts'
 
@@ -29,7 +30,7 @@ export interface PlanEstimate {
 export interface CatalogChange {
   readonly kind: DefinitionKind
   readonly name: string
-  readonly field: 'owner' | 'tags' | 'description' | 'freshness'
+  readonly field: 'owner' | 'tags' | 'description' | 'freshness' | 'schedule'
   readonly from: string | null
   readonly to: string | null
 }
@@ -104,7 +105,7 @@ function catalogChanges(registered: readonly CatalogEntry[], candidates: readonl
   for (const entry of registered) {
     const candidate = candidates.find(({ kind, name }) => kind === entry.kind && name === entry.name)
     if (candidate === undefined) continue
-    for (const field of ['owner', 'tags', 'description', 'freshness'] as const) {
+    for (const field of ['owner', 'tags', 'description', 'freshness', 'schedule'] as const) {
       const [from, to] = [textOf(entry[field]), textOf(candidate.catalog[field])]
       if (from !== to) changes.push({ kind: entry.kind, name: entry.name, field, from, to })
     }
@@ -112,8 +113,9 @@ function catalogChanges(registered: readonly CatalogEntry[], candidates: readonl
   return changes
 }
 
-function textOf(value: string | Readonly<Record<string, string>> | null): string | null {
+function textOf(value: string | TableSchedule | Readonly<Record<string, string>> | null): string | null {
   if (value === null || typeof value === 'string') return value
+  if (Array.isArray(value.files)) return `${value.cron} from ${value.files.join(', ')}`
   const tags = Object.entries(value).map(([tag, text]) => `${tag}=${text}`)
   return tags.length === 0 ? null : tags.sort().join(' ')
 }

@@ -12,6 +12,7 @@ import type { CountEvents, PlanReport } from './plan-report.ts'
 import { groupByKeyedLog } from './keyed-logs.ts'
 import type { KeyedLog } from './keyed-logs.ts'
 import { withLineage } from './lineage.ts'
+import type { TableSchedule } from './schedules.ts'
 import { moveServingAlias, readServiceAliases } from './serving-aliases.ts'
 import type { ServiceAlias } from './serving-aliases.ts'
 import { ViewSets } from './view-sets.ts'
@@ -31,6 +32,11 @@ export interface StoredVersion {
 export interface GitState {
   readonly commit: string | null
   readonly dirty: boolean
+}
+
+export interface ScheduledTable {
+  readonly source: string
+  readonly schedule: TableSchedule
 }
 
 /** Definitions → validated plans → immutable versions, and back to runnable code without the working tree. */
@@ -104,6 +110,19 @@ export class Registry {
     if (found === undefined)
       throw failRegistry('TM_UNKNOWN_SOURCE', `no source ${JSON.stringify(name)} is registered: ${known(sources)}`)
     return found
+  }
+
+  /** The tables that are imported by a schedule. */
+  async schedules(): Promise<ScheduledTable[]> {
+    const rows = await this.#metadata.db
+      .selectFrom('catalog')
+      .select(['name', 'data'])
+      .where('kind', '=', 'source')
+      .execute()
+    return rows.flatMap(({ name, data }) => {
+      const { schedule } = JSON.parse(data) as Candidate['catalog']
+      return schedule === null ? [] : [{ source: name, schedule }]
+    })
   }
 
   async entities(): Promise<EntityPlan[]> {

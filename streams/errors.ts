@@ -39,6 +39,11 @@ export const STREAM_ERRORS = {
     meaning:
       'No feature view reads the source, so imported history or a replayed event would go nowhere. Define a view first.',
   },
+  TM_FILE_CHANGED: {
+    disposition: 'reject',
+    status: 409,
+    meaning: 'A file that a schedule imported has changed since. Restore it, and write new rows into a new file.',
+  },
   TM_STREAM_GAP: {
     disposition: 'halt',
     status: 500,

@@ -2,6 +2,8 @@ import type { Command } from 'commander'
 import { parseDuration } from '../../registry/durations.ts'
 import { readFunctionFailures } from '../../streams/function-failures.ts'
 import type { ViewFunctionFailure } from '../../streams/function-failures.ts'
+import { reportSchedules } from '../../streams/scheduled-imports.ts'
+import type { ScheduledRun, ScheduleReport } from '../../streams/scheduled-imports.ts'
 import { reportKeyedLogs, reportSources } from '../../streams/status.ts'
 import type { KeyedLogReport, SourceReport } from '../../streams/status.ts'
 import { viewProgress } from '../../streams/live-views.ts'
@@ -32,6 +34,8 @@ interface Status {
   /** By source, then code. */
   readonly deadLetterCodes: Readonly<Record<string, Readonly<Record<string, number>>>>
   readonly views: readonly ViewProgress[]
+  /** Tables with a schedule. */
+  readonly schedules: readonly ScheduleReport[]
   /** Calls of the views' functions that gave null, as they threw or returned what their type does not allow. */
   readonly functionFailures: readonly ViewFunctionFailure[]
 }
@@ -77,6 +81,7 @@ async function readStatus(project: Project): Promise<Status> {
     deadLetters: Object.fromEntries(sources.map(({ source, deadLetters }) => [source, deadLetters])),
     deadLetterCodes: Object.fromEntries(sources.map(({ source, deadLetterCodes }) => [source, deadLetterCodes])),
     views,
+    schedules: await reportSchedules(project, Math.floor(project.now())),
     functionFailures: await readFunctionFailures(project.metadata),
   }
 }
@@ -88,6 +93,7 @@ function describe(status: Status, verbose: boolean): string[] {
     ...(sources.length === 0 ? ['Nothing is registered: run `tidemark apply`.'] : ['', ...describeSources(sources)]),
     ...(keyedLogs.length === 0 ? [] : ['', ...describeKeyedLogs(keyedLogs)]),
     ...describeBuilding(status.views),
+    ...describeSchedules(status.schedules),
     ...describeFailures(status.functionFailures),
     ...(verbose && partitions.length > 0 ? ['', ...describePartitions(partitions)] : []),
   ]
@@ -157,6 +163,36 @@ function describeBuilding(views: readonly ViewProgress[]): string[] {
     recordsTotal === 0 ? '-' : `${Math.floor((100 * records) / recordsTotal)} %`,
   ])
   return ['', ...formatTable(['being built', 'version', 'replayed'], rows)]
+}
+
+function describeSchedules(schedules: readonly ScheduleReport[]): string[] {
+  if (schedules.length === 0) return []
+  const rows = schedules.map(({ source, cron, next, last }) => [
+    source,
+    cron,
+    next === null ? 'never' : describeTime(next),
+    last === null ? '-' : describeTime(last.startedAt),
+    last === null
+      ? ''
+      : [`${describeCount(last.accepted)} accepted from ${describeFiles(last.files.length)}`, ...problemsOf(last)].join(
+          ', ',
+        ),
+  ])
+  return ['', ...formatTable(['table', 'schedule (UTC)', 'next', 'last', ''], rows)]
+}
+
+function problemsOf({ refused, problems }: ScheduledRun): string[] {
+  const codes = [...new Set(problems.map(({ code }) => code))]
+  return [
+    ...(refused === 0 ? [] : [paint('yellow', `${describeCount(refused)} refused`)]),
+    ...(problems.length === 0
+      ? []
+      : [paint('red', `${describeFiles(problems.length)} not taken (${codes.join(', ')})`)]),
+  ]
+}
+
+function describeFiles(count: number): string {
+  return `${count} ${count === 1 ? 'file' : 'files'}`
 }
 
 function describeFailures(failures: readonly ViewFunctionFailure[]): string[] {

@@ -9,6 +9,7 @@ import { holdPresence } from '../presence.ts'
 import type { RoleState } from '../presence.ts'
 import { runWork } from '../run-roles.ts'
 import type { WorkRole } from '../run-roles.ts'
+import { importUntil } from '../scheduled-imports.ts'
 import { serve } from '../serve.ts'
 import { aborted, stopSignal } from '../stop-signal.ts'
 import type { LogLines } from '../terminal/log-lines.ts'
@@ -111,8 +112,9 @@ async function workUntil(
   try {
     if (role === 'archive') yieldToOthers()
     ready(null)
-    const compaction = role === 'archive' ? compactUntil(project, project.dataFolder, signal) : Promise.resolve()
-    await Promise.all([runWork(project, role, signal), compaction])
+    const beside =
+      role === 'archive' ? [compactUntil(project, project.dataFolder, signal), importUntil(project, signal, log)] : []
+    await Promise.all([runWork(project, role, signal), ...beside])
   } finally {
     lock.release()
   }

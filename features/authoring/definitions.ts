@@ -18,6 +18,7 @@ export interface SourceDefinition<S extends Schema = Schema> {
   readonly eventTime: string
   readonly arrival: string | null
   readonly schedule: string | null
+  readonly files: string | readonly string[] | null
   /** Names of the options as given, so that a misspelt one is told. */
   readonly given: readonly string[]
 }
@@ -51,6 +52,7 @@ export function stream<const S extends Schema>(name: string, options: StreamOpti
     eventTime,
     arrival: null,
     schedule: null,
+    files: null,
     given: Object.keys(options ?? {}),
   })
 }
@@ -61,13 +63,15 @@ export interface TableOptions<S extends Schema> {
   readonly eventTime: Extract<keyof S, string>
   /** A timestamp column, not nullable: when the fact could be known. Default: the event time. */
   readonly arrival?: Extract<keyof S, string>
-  /** Cron expression of five fields (minute hour day month weekday), in UTC. */
+  /** Cron expression of five fields (minute hour day month weekday), in UTC: new files are imported then. */
   readonly schedule?: string
+  /** Where the schedule finds them: globs from the project's folder. Default: `data/<name>/*`. */
+  readonly files?: string | readonly string[]
 }
 
 /** A source fed by import (Parquet, CSV, JSONL), on a schedule if given. */
 export function table<const S extends Schema>(name: string, options: TableOptions<S>): SourceDefinition<S> {
-  const { schema, eventTime, arrival = null, schedule = null } = options ?? {}
+  const { schema, eventTime, arrival = null, schedule = null, files = null } = options ?? {}
   return Object.freeze({
     [DEFINITION]: 'source' as const,
     kind: 'table' as const,
@@ -77,6 +81,7 @@ export function table<const S extends Schema>(name: string, options: TableOption
     eventTime,
     arrival,
     schedule,
+    files,
     given: Object.keys(options ?? {}),
   })
 }

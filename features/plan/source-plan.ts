@@ -12,8 +12,6 @@ export interface SourcePlan {
   readonly eventTime: string
   /** Name of the timestamp field that says when the fact could be known (import only), or null: the append time (stream), the event time (import). */
   readonly arrival: string | null
-  /** Cron expression (tables only), or null. */
-  readonly schedule: string | null
 }
 
 /** A named key: one or more typed columns. */

@@ -48,7 +48,6 @@ export function testView(features: readonly FeaturePlan[], options: Partial<View
       fields,
       eventTime: 'at',
       arrival: null,
-      schedule: null,
     },
     where: null,
     features,

@@ -1,0 +1,29 @@
+import { setTimeout as pause } from 'node:timers/promises'
+import { ScheduledImports } from '../streams/scheduled-imports.ts'
+import type { ScheduledRun } from '../streams/scheduled-imports.ts'
+import { describeAccepted } from './commands/describe-accepted.ts'
+import type { Project } from './open-project.ts'
+import type { LogLines } from './terminal/log-lines.ts'
+
+const LOOK_EVERY_MS = 1000
+
+/** Imports tables by their schedules, beside other work, until aborted. */
+export async function importUntil(project: Project, signal: AbortSignal, log: LogLines): Promise<void> {
+  const { directory, now } = project
+  const onRun = (table: string, run: ScheduledRun): void => {
+    const [result] = describeAccepted(run)
+    log(
+      'info',
+      'archive',
+      `scheduled import of ${table}: ${run.files.length} new ${run.files.length === 1 ? 'file' : 'files'}, ${result}`,
+      { ...run, table },
+    )
+    for (const { file, code, message } of run.problems)
+      log('warn', 'archive', `${code}: ${message}`, { table, file, code })
+  }
+  const imports = new ScheduledImports(project, { directory, now, wallClock: Date.now, onRun })
+  while (!signal.aborted) {
+    await imports.runOnce(signal)
+    await pause(LOOK_EVERY_MS, undefined, { signal }).catch(() => {})
+  }
+}
