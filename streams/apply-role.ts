@@ -4,6 +4,7 @@ import type { KeyedLog } from '../registry/keyed-logs.ts'
 import { viewsHash } from '../registry/view-sets.ts'
 import { KeyedPartition } from './keyed-partition.ts'
 import { moveServingAliases } from './live-views.ts'
+import type { RecentBlocks } from './recent-blocks.ts'
 import type { StreamContext } from './stream-context.ts'
 
 interface Owned {
@@ -15,12 +16,15 @@ interface Owned {
 /** Keyed logs → online states: applies live sets, backfills new view versions beside them, and lets services read those that have become live. */
 export class ApplyRole {
   readonly #context: StreamContext
+  readonly #recent: RecentBlocks | null
   readonly #owned = new Map<string, Owned>()
   /** Partitions that stopped, with the cause, by name. */
   readonly #stopped = new Map<string, TidemarkError>()
 
-  constructor(context: StreamContext) {
+  /** `recent` has blocks that ingest beside it has just appended. */
+  constructor(context: StreamContext, recent: RecentBlocks | null = null) {
     this.#context = context
+    this.#recent = recent
   }
 
   /** Partitions (`<keyed log>/<number>`) that stopped for good, each with its cause; all others go on. */
@@ -81,7 +85,7 @@ export class ApplyRole {
     const views = viewsHash(keyedLog.views.map(({ version }) => version))
     const held = this.#owned.get(name)
     if (held?.views === views) return held
-    const owned = { views, partition: await KeyedPartition.claim(this.#context, keyedLog, number) }
+    const owned = { views, partition: await KeyedPartition.claim(this.#context, keyedLog, number, this.#recent) }
     this.#owned.set(name, owned)
     return owned
   }

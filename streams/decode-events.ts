@@ -22,15 +22,28 @@ export function decodeEvents(
   payloads: readonly EventLine[],
 ): DecodedRows {
   const decoded = decodeJson(source, payloads)
-  const keyless = rowsWithoutKey(source, entities, decoded.columns, decoded.rows.length)
-  if (keyless.size === 0) return { ...decoded, rows: Int32Array.from(decoded.rows) }
-  const refused = [...decoded.refused]
-  for (const [i, code] of keyless) refused.push({ row: decoded.rows[i], code, reason: KEY_REASONS[code] })
-  const keep = Int32Array.from(decoded.rows.keys()).filter((i) => !keyless.has(i))
+  const { rows, columns, eventTime, keyless } = rowsWithKeys(source, entities, {
+    ...decoded,
+    rows: Int32Array.from(decoded.rows),
+  })
+  const refused = [...decoded.refused, ...keyless]
+  return { rows, columns, eventTime, refused: keyless.length > 0 ? refused.sort((a, b) => a.row - b.row) : refused }
+}
+
+/** The rows that have a key for each of the entities, and the others with their code; `rows` are numbers of the caller's. */
+export function rowsWithKeys(
+  source: SourcePlan,
+  entities: readonly EntityPlan[],
+  decoded: Omit<DecodedRows, 'refused'>,
+): Omit<DecodedRows, 'refused'> & { readonly keyless: readonly RefusedEvent[] } {
+  const { rows, columns, eventTime } = decoded
+  const found = rowsWithoutKey(source, entities, columns, rows.length)
+  if (found.size === 0) return { rows, columns, eventTime, keyless: [] }
+  const keep = Int32Array.from(rows.keys()).filter((i) => !found.has(i))
   return {
-    rows: keep.map((i) => decoded.rows[i]),
-    columns: decoded.columns.map((column) => gatherColumn(column, keep)),
-    eventTime: gather(decoded.eventTime, keep, new Float64Array(keep.length)),
-    refused: refused.sort((a, b) => a.row - b.row),
+    rows: keep.map((i) => rows[i]),
+    columns: columns.map((column) => gatherColumn(column, keep)),
+    eventTime: gather(eventTime, keep, new Float64Array(keep.length)),
+    keyless: Array.from(found, ([i, code]) => ({ row: rows[i], code, reason: KEY_REASONS[code] })),
   }
 }

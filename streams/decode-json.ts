@@ -4,6 +4,7 @@ import type { Column, NumberColumn } from '../features/values/column.ts'
 import { failStream } from './errors.ts'
 import type { EventLine } from './event-lines.ts'
 import { createFieldWriter } from './field-writers.ts'
+import type { FieldWriter } from './field-writers.ts'
 
 export interface RefusedEvent {
   /** Row in the input. */
@@ -22,31 +23,60 @@ export interface DecodedEvents {
 
 /** Decodes JSON events against a source's schema. Each bad event is refused on its own, with a code. */
 export function decodeJson(source: SourcePlan, payloads: readonly EventLine[]): DecodedEvents {
-  const exactIntegers = source.fields.some(({ type }) => type.kind === 'int64')
-  const names = source.fields.map(({ name }) => name)
-  const writers = source.fields.map((field) => createFieldWriter(field, payloads.length))
-  // Every object has a `constructor`: a field of such a name is there only if the event itself has it.
-  const inherited = names.map((name) => name in Object.prototype)
+  const writers = source.fields.map((field) => createFieldWriter(field))
+  for (const writer of writers) writer.reserve(payloads.length)
+  const decoder = new LineDecoder(source, writers)
   const rows: number[] = []
   const refused: RefusedEvent[] = []
   for (let row = 0; row < payloads.length; row++) {
+    const refusal = decoder.decode(payloads[row], rows.length)
+    if (refusal === null) rows.push(row)
+    else refused.push({ row, ...refusal })
+  }
+  return { rows, ...finishColumns(source, writers, rows.length), refused }
+}
+
+/** The columns of the rows that were accepted, and their event times. */
+export function finishColumns(
+  source: SourcePlan,
+  writers: readonly FieldWriter[],
+  rows: number,
+): Pick<DecodedEvents, 'columns' | 'eventTime'> {
+  const columns = writers.map((writer) => writer.finish(rows))
+  const eventTime = source.fields.findIndex(({ name }) => name === source.eventTime)
+  return { columns, eventTime: (columns[eventTime] as NumberColumn).values.slice() }
+}
+
+/** Decodes any one line, by JSON.parse, into a row of columns. */
+export class LineDecoder {
+  readonly #names: readonly string[]
+  /** Every object has a `constructor`: a field of such a name is there only if the event itself has it. */
+  readonly #inherited: readonly boolean[]
+  readonly #exactIntegers: boolean
+  readonly #writers: readonly FieldWriter[]
+
+  constructor(source: SourcePlan, writers: readonly FieldWriter[]) {
+    this.#names = source.fields.map(({ name }) => name)
+    this.#inherited = this.#names.map((name) => name in Object.prototype)
+    this.#exactIntegers = source.fields.some(({ type }) => type.kind === 'int64')
+    this.#writers = writers
+  }
+
+  /** null, or why it is refused: the row may then be set again. */
+  decode(payload: EventLine, row: number): Omit<RefusedEvent, 'row'> | null {
     try {
-      const payload = payloads[row]
       if (typeof payload !== 'string') throw failStream('TM_EVENT_NOT_JSON', 'not UTF-8 text')
-      const event = parseObject(payload, exactIntegers)
-      for (let f = 0; f < writers.length; f++) {
-        const isAbsent = inherited[f] && !Object.hasOwn(event, names[f])
-        writers[f].set(rows.length, isAbsent ? undefined : event[names[f]])
+      const event = parseObject(payload, this.#exactIntegers)
+      for (let f = 0; f < this.#writers.length; f++) {
+        const isAbsent = this.#inherited[f] && !Object.hasOwn(event, this.#names[f])
+        this.#writers[f].set(row, isAbsent ? undefined : event[this.#names[f]])
       }
-      rows.push(row)
+      return null
     } catch (error) {
       if (!isTidemarkError(error)) throw error
-      refused.push({ row, code: error.code, reason: error.message })
+      return { code: error.code, reason: error.message }
     }
   }
-  const columns = writers.map((writer) => writer.finish(rows.length))
-  const { values } = columns[names.indexOf(source.eventTime)] as NumberColumn
-  return { rows, columns, eventTime: values.slice(), refused }
 }
 
 function parseObject(payload: string, exactIntegers: boolean): Readonly<Record<string, unknown>> {

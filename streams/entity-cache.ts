@@ -1,4 +1,3 @@
-import { invariant } from '../features/errors/tidemark-error.ts'
 import { StateTable } from '../features/kernel/state-table.ts'
 import type { ViewKernel } from '../features/kernel/view-kernel.ts'
 import type { StateParts } from '../features/kernel/state-parts.ts'
@@ -18,7 +17,7 @@ export interface CacheLimits {
   readonly tiles: number
 }
 
-/** Decoded states of a partition's entities, by the text form of their keys. After a flush the least recently used ones leave, down to the limits. */
+/** Decoded states of a partition's entities, by name (see `entityNamesOfBatch`). After a flush the least recently used ones leave, down to the limits. */
 export class EntityCache {
   readonly tables: readonly StateTable[]
   readonly #limits: CacheLimits
@@ -53,19 +52,15 @@ export class EntityCache {
     name: string,
     stored: { readonly key: Uint8Array; readonly bucket: number; readonly states: readonly (StateParts | null)[] },
     flush: number,
-  ): void {
+  ): CachedEntity {
     const slots = Int32Array.from(this.tables, (table, view) => {
       const slot = table.open()
       const state = stored.states[view]
       if (state !== null) decodeState(table, slot, state, name)
       return slot
     })
-    this.#entities.set(name, { key: stored.key, bucket: stored.bucket, slots, usedAt: flush })
-  }
-
-  held(name: string): CachedEntity {
-    const entity = this.#entities.get(name)
-    invariant(entity !== undefined, `no states of entity key ${JSON.stringify(name)} are held`)
+    const entity = { key: stored.key, bucket: stored.bucket, slots, usedAt: flush }
+    this.#entities.set(name, entity)
     return entity
   }
 

@@ -2,28 +2,31 @@ import { createColumnBuilder } from '../features/kernel/function-results.ts'
 import type { FieldPlan, Value } from '../features/plan/field-type.ts'
 import type { Column } from '../features/values/column.ts'
 import { decodeField } from './decode-field.ts'
+import { HASH_FACTOR, HASH_START, TextCodes } from './text-codes.ts'
+import { parseUtcText } from './utc-time.ts'
 
 /**
  * Decodes one field of many events straight into a column, with code that is chosen once per field. A row may be set again (when another field of its event
  * was refused, the next event takes its place); rows are then cut to those accepted.
  */
 export interface FieldWriter {
+  /** Makes room for rows 0…rows−1. */
+  reserve(rows: number): void
   /** Parsed JSON of the field, undefined where it is absent. Throws what `decodeField` throws. */
   set(row: number, raw: unknown): void
-  /** A column of the first `rows` rows. */
+  /** A column of the first `rows` rows; the writer then begins anew. */
   finish(rows: number): Column
 }
 
-export function createFieldWriter(field: FieldPlan, rowsMax: number): FieldWriter {
+/** `bytes`: texts are set from bytes too (see `TextWriter`). */
+export function createFieldWriter(field: FieldPlan, { bytes = false }: { bytes?: boolean } = {}): FieldWriter {
   switch (field.type.kind) {
     case 'float64':
-      return new NumberWriter(field, rowsMax, (raw) =>
-        typeof raw === 'number' && Number.isFinite(raw) ? raw + 0 : NaN,
-      )
+      return new NumberWriter(field, (raw) => (typeof raw === 'number' && Number.isFinite(raw) ? raw + 0 : NaN))
     case 'timestamp':
-      return new NumberWriter(field, rowsMax, (raw) => (typeof raw === 'string' ? parseUtcMilliseconds(raw) : NaN))
+      return new NumberWriter(field, (raw) => (typeof raw === 'string' ? parseUtcText(raw) : NaN))
     case 'string':
-      return new StringWriter(field, rowsMax)
+      return bytes ? new TextWriter(field) : new StringWriter(field)
     default:
       return new ValueWriter(field)
   }
@@ -31,11 +34,11 @@ export function createFieldWriter(field: FieldPlan, rowsMax: number): FieldWrite
 
 /** Shared by the writers of typed columns: which rows are null. */
 class NullRows {
-  readonly #nulls: Uint8Array
+  #nulls = new Uint8Array(0)
   #any = false
 
-  constructor(rowsMax: number) {
-    this.#nulls = new Uint8Array(rowsMax)
+  reserve(rows: number): void {
+    this.#nulls = roomier(this.#nulls, rows)
   }
 
   set(row: number, isNull: boolean): void {
@@ -45,22 +48,27 @@ class NullRows {
 
   finish(rows: number): Uint8Array | null {
     const nulls = this.#any ? this.#nulls.slice(0, rows) : null
+    this.#any = false
     return nulls?.includes(1) === true ? nulls : null
   }
 }
 
-class NumberWriter implements FieldWriter {
+/** float64 and timestamp. */
+export class NumberWriter implements FieldWriter {
   readonly #field: FieldPlan
-  readonly #values: Float64Array
-  readonly #nulls: NullRows
+  #values = new Float64Array(0)
+  readonly #nulls = new NullRows()
   readonly #fast: (raw: unknown) => number
 
   /** `fast` gives the value of what it knows, NaN for anything else, which `decodeField` then decides. */
-  constructor(field: FieldPlan, rowsMax: number, fast: (raw: unknown) => number) {
+  constructor(field: FieldPlan, fast: (raw: unknown) => number) {
     this.#field = field
-    this.#values = new Float64Array(rowsMax)
-    this.#nulls = new NullRows(rowsMax)
     this.#fast = fast
+  }
+
+  reserve(rows: number): void {
+    this.#values = roomier(this.#values, rows)
+    this.#nulls.reserve(rows)
   }
 
   set(row: number, raw: unknown): void {
@@ -68,6 +76,12 @@ class NumberWriter implements FieldWriter {
     const value = Number.isNaN(known) ? decodeField(this.#field, raw) : known
     this.#nulls.set(row, value === null)
     this.#values[row] = value === null ? 0 : Number(value)
+  }
+
+  /** A number that is known to be a value of the field. */
+  setNumber(row: number, value: number): void {
+    this.#nulls.set(row, false)
+    this.#values[row] = value + 0
   }
 
   finish(rows: number): Column {
@@ -78,15 +92,18 @@ class NumberWriter implements FieldWriter {
 
 class StringWriter implements FieldWriter {
   readonly #field: FieldPlan
-  readonly #codes: Int32Array
-  readonly #nulls: NullRows
-  readonly #dictionary: string[] = []
+  #codes = new Int32Array(0)
+  readonly #nulls = new NullRows()
+  #dictionary: string[] = []
   readonly #codeOf = new Map<string, number>()
 
-  constructor(field: FieldPlan, rowsMax: number) {
+  constructor(field: FieldPlan) {
     this.#field = field
-    this.#codes = new Int32Array(rowsMax)
-    this.#nulls = new NullRows(rowsMax)
+  }
+
+  reserve(rows: number): void {
+    this.#codes = roomier(this.#codes, rows)
+    this.#nulls.reserve(rows)
   }
 
   set(row: number, raw: unknown): void {
@@ -105,19 +122,79 @@ class StringWriter implements FieldWriter {
   }
 
   finish(rows: number): Column {
-    const codes = this.#codes.slice(0, rows)
-    const { type } = this.#field
-    return { storage: 'string', type, codes, dictionary: this.#dictionary, nulls: this.#nulls.finish(rows) }
+    const column = { codes: this.#codes.slice(0, rows), dictionary: this.#dictionary, nulls: this.#nulls.finish(rows) }
+    this.#dictionary = []
+    this.#codeOf.clear()
+    return { storage: 'string', type: this.#field.type, ...column }
+  }
+}
+
+/** Strings that come as UTF-8 bytes: those that came before are known by their bytes, in later batches too. A column's dictionary holds those of its batch alone. */
+export class TextWriter implements FieldWriter {
+  readonly #field: FieldPlan
+  #codes = new Int32Array(0)
+  readonly #nulls = new NullRows()
+  readonly #known = new TextCodes()
+  #dictionary: string[] = []
+  /** By number in `#known`: the batch in which the text was seen last, and its code there. */
+  #seenIn = new Int32Array(0)
+  #codeInBatch = new Int32Array(0)
+  #batch = 1
+
+  constructor(field: FieldPlan) {
+    this.#field = field
+  }
+
+  reserve(rows: number): void {
+    this.#codes = roomier(this.#codes, rows)
+    this.#nulls.reserve(rows)
+  }
+
+  set(row: number, raw: unknown): void {
+    const value = decodeField(this.#field, raw)
+    if (value !== null) {
+      const bytes = Buffer.from(value as string)
+      let hash = HASH_START
+      for (const byte of bytes) hash = Math.imul(hash ^ byte, HASH_FACTOR)
+      return this.setText(row, bytes, 0, bytes.length, hash)
+    }
+    this.#nulls.set(row, true)
+    this.#codes[row] = 0
+  }
+
+  /** A text by its bytes from…to−1 (valid UTF-8) and their hash (see `TextCodes`). */
+  setText(row: number, bytes: Buffer, from: number, to: number, hash: number): void {
+    const known = this.#known.codeOf(bytes, from, to, hash)
+    if (known >= this.#seenIn.length) {
+      this.#seenIn = roomier(this.#seenIn, known + 1)
+      this.#codeInBatch = roomier(this.#codeInBatch, known + 1)
+    }
+    if (this.#seenIn[known] !== this.#batch) {
+      this.#seenIn[known] = this.#batch
+      this.#codeInBatch[known] = this.#dictionary.push(this.#known.texts[known]) - 1
+    }
+    this.#nulls.set(row, false)
+    this.#codes[row] = this.#codeInBatch[known]
+  }
+
+  finish(rows: number): Column {
+    const column = { codes: this.#codes.slice(0, rows), dictionary: this.#dictionary, nulls: this.#nulls.finish(rows) }
+    this.#dictionary = []
+    this.#batch++
+    this.#known.trim()
+    return { storage: 'string', type: this.#field.type, ...column }
   }
 }
 
 class ValueWriter implements FieldWriter {
   readonly #field: FieldPlan
-  readonly #values: Value[] = []
+  #values: Value[] = []
 
   constructor(field: FieldPlan) {
     this.#field = field
   }
+
+  reserve(): void {}
 
   set(row: number, raw: unknown): void {
     this.#values[row] = decodeField(this.#field, raw)
@@ -126,43 +203,16 @@ class ValueWriter implements FieldWriter {
   finish(rows: number): Column {
     const builder = createColumnBuilder(this.#field.type, rows)
     for (let row = 0; row < rows; row++) builder.set(row, this.#values[row])
+    this.#values = []
     const column = builder.finish()
     return column.nulls !== null && column.nulls.includes(1) ? column : { ...column, nulls: null }
   }
 }
 
-/** `YYYY-MM-DDTHH:MM:SS.mmmZ` of years 1970 to 2399 as epoch ms, what Date.parse gives; NaN for every other text. */
-function parseUtcMilliseconds(text: string): number {
-  if (text.length !== 24 || text[4] !== '-' || text[7] !== '-' || text[10] !== 'T') return NaN
-  if (text[13] !== ':' || text[16] !== ':' || text[19] !== '.' || text[23] !== 'Z') return NaN
-  const year = digits(text, 0, 4)
-  const month = digits(text, 5, 7)
-  const day = digits(text, 8, 10)
-  const hour = digits(text, 11, 13)
-  const minute = digits(text, 14, 16)
-  const second = digits(text, 17, 19)
-  const millisecond = digits(text, 20, 23)
-  // Days 29 to 31 depend on the month, an hour of 24 on the rest: those few are left to Date.parse. Every comparison is false with NaN.
-  if (!(year >= 1970 && year < 2400 && month >= 1 && month <= 12 && day >= 1 && day <= 28)) return NaN
-  if (!(hour < 24 && minute < 60 && second < 60)) return NaN
-  return dayNumber(year, month, day) * 86_400_000 + hour * 3_600_000 + minute * 60_000 + second * 1000 + millisecond
-}
-
-/** NaN where a character is no digit. */
-function digits(text: string, from: number, to: number): number {
-  let value = 0
-  for (let i = from; i < to; i++) {
-    const digit = text.charCodeAt(i) - 48
-    if (digit < 0 || digit > 9) return NaN
-    value = value * 10 + digit
-  }
-  return value
-}
-
-/** Days since 1970-01-01 in the Gregorian calendar; years begin in March, so that a leap day is a year's last (Hinnant, "chrono-compatible low-level date algorithms"). */
-function dayNumber(year: number, month: number, day: number): number {
-  const y = month <= 2 ? year - 1 : year
-  const monthFromMarch = month > 2 ? month - 3 : month + 9
-  const dayOfYear = Math.floor((153 * monthFromMarch + 2) / 5) + day - 1
-  return y * 365 + Math.floor(y / 4) - Math.floor(y / 100) + Math.floor(y / 400) + dayOfYear - 719_468
+/** An array of at least `length`, with the old contents in front. */
+function roomier<A extends Float64Array | Int32Array | Uint8Array>(array: A, length: number): A {
+  if (array.length >= length) return array
+  const wider = new (array.constructor as new (length: number) => A)(Math.max(length, 2 * array.length))
+  wider.set(array)
+  return wider
 }

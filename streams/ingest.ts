@@ -1,14 +1,17 @@
 import type { SourcePlan } from '../features/plan/source-plan.ts'
+import { canonicalJson } from '../features/plan/canonical-json.ts'
+import { gather } from '../features/values/gather.ts'
 import type { KeyedLog } from '../registry/keyed-logs.ts'
-import type { LogRecord, TopicAppend } from '../stores/log/log.ts'
+import type { LogRecord } from '../stores/log/log.ts'
 import { deadLetterAppends, letterPayload } from './dead-letters.ts'
 import type { DeadLetter } from './dead-letters.ts'
-import { decodeEvents } from './decode-events.ts'
+import { rowsWithKeys } from './decode-events.ts'
+import { RecordDecoder } from './decode-records.ts'
 import { failStream } from './errors.ts'
 import { splitLines } from './event-lines.ts'
-import type { EventLine } from './event-lines.ts'
 import { repartition } from './keyed-append.ts'
-import type { LastSent } from './keyed-append.ts'
+import type { BlockAppend, LastSent } from './keyed-append.ts'
+import type { RecentBlocks } from './recent-blocks.ts'
 import { keyedTopic, sourceTopic } from './stream-context.ts'
 import type { StreamContext } from './stream-context.ts'
 
@@ -21,13 +24,31 @@ export interface IngestCheckpoint {
   readonly lastSent: LastSent
 }
 
+interface Fetched {
+  readonly origin: string
+  readonly records: readonly LogRecord[]
+  /** Advanced. */
+  readonly lastSent: LastSent
+}
+
+interface Converted {
+  /** Accepted or refused. */
+  readonly events: number
+  readonly blocks: readonly BlockAppend[]
+  readonly letters: readonly DeadLetter[]
+}
+
 /** Source partitions → keyed logs: decode, validate, dead-letter, repartition into blocks. */
 export class IngestRole {
   readonly #context: StreamContext
+  readonly #recent: RecentBlocks | null
+  readonly #decoders = new Map<string, { readonly schema: string; readonly decoder: RecordDecoder }>()
   #isBehind = false
 
-  constructor(context: StreamContext) {
+  /** `recent` is told of every block appended. */
+  constructor(context: StreamContext, recent: RecentBlocks | null = null) {
     this.#context = context
+    this.#recent = recent
   }
 
   /** Whether the last fetch left records of some source unread. */
@@ -68,68 +89,63 @@ export class IngestRole {
     const nextOffset = records[records.length - 1].offset + 1
     if ((await log.endOffset(topic.name, 0)) > nextOffset) this.#isBehind = true
     const lastSent = { ...checkpoint.lastSent }
-    const { events, appends, letters } = this.#convert(source, keyedLogs, `${topic.incarnation}/0`, records, lastSent)
-    const all = [...deadLetterAppends(source.name, letters), ...appends]
-    if (all.length > 0) await log.appendAll(all)
+    const fetched = { origin: `${topic.incarnation}/0`, records, lastSent }
+    const { events, blocks, letters } = this.#convert(source, keyedLogs, fetched)
+    const all = [...blocks, ...deadLetterAppends(source.name, letters)]
+    if (all.length > 0) {
+      const results = await log.appendAll(all)
+      this.#recent?.add(blocks, results)
+    }
     await metadata.writeProgress('ingest', source.name, { ...checkpoint, nextOffset, lastSent })
     return events
   }
 
-  #convert(
-    source: SourcePlan,
-    keyedLogs: readonly KeyedLog[],
-    origin: string,
-    records: readonly LogRecord[],
-    lastSent: LastSent,
-  ) {
-    const payloads: EventLine[] = []
-    const offsets: number[] = []
-    const indexes: number[] = []
-    for (const record of records) {
-      const lines = splitLines(record.value)
-      for (let index = 0; index < lines.length; index++) {
-        // A blank line is no event, as in `produce`: a record that ends with a line break has no dead letter for it.
-        if (isBlank(lines[index])) continue
-        payloads.push(lines[index])
-        offsets.push(record.offset)
-        indexes.push(index)
-      }
+  #convert(source: SourcePlan, keyedLogs: readonly KeyedLog[], fetched: Fetched): Converted {
+    const { origin, records, lastSent } = fetched
+    const decoded = this.#decoder(source).decode(records.map(({ value }) => value))
+    const { recordOf, lineOf } = decoded
+    const entities = keyedLogs.map(({ entity }) => entity)
+    const all = { ...decoded, rows: Int32Array.from(recordOf.keys()) }
+    const { rows, columns, eventTime, keyless } = rowsWithKeys(source, entities, all)
+    const refused = [...decoded.refused]
+    for (const { row, ...refusal } of keyless) {
+      const payload = splitLines(records[recordOf[row]].value)[lineOf[row]]
+      refused.push({ ...refusal, record: recordOf[row], line: lineOf[row], payload })
     }
-    const decoded = decodeEvents(
-      source,
-      keyedLogs.map(({ entity }) => entity),
-      payloads,
-    )
-    const letters: DeadLetter[] = decoded.refused.map(({ row, code, reason }) => ({
-      code,
-      reason,
-      origin,
-      sequence: [offsets[row], indexes[row]],
-      ...letterPayload(payloads[row]),
-    }))
-    const { rows, columns, eventTime } = decoded
+    const letters: DeadLetter[] = refused
+      .sort((a, b) => a.record - b.record || a.line - b.line)
+      .map(({ code, reason, record, line, payload }) => ({
+        code,
+        reason,
+        origin,
+        sequence: [records[record].offset, line],
+        ...letterPayload(payload),
+      }))
+    const sequenceOffset = new Float64Array(rows.length)
+    for (let i = 0; i < rows.length; i++) sequenceOffset[i] = records[recordOf[rows[i]]].offset
     const events = {
       origin,
       length: rows.length,
-      sequenceOffset: Float64Array.from(rows, (row) => offsets[row]),
-      sequenceIndex: rows.map((row) => indexes[row]),
+      sequenceOffset,
+      sequenceIndex: gather(lineOf, rows, new Int32Array(rows.length)),
       eventTime,
       arrival: new Float64Array(rows.length).fill(NaN),
       columns,
     }
     const { buckets, partitions } = this.#context
-    const appends: TopicAppend[] = keyedLogs.flatMap((keyedLog) =>
-      repartition(
-        { topic: keyedTopic(keyedLog.name), source, entity: keyedLog.entity, buckets, partitions },
-        events,
-        lastSent,
-      ),
+    const blocks = keyedLogs.flatMap(({ name, entity }) =>
+      repartition({ topic: keyedTopic(name), source, entity, buckets, partitions }, events, lastSent),
     )
-    return { events: payloads.length, appends, letters }
+    return { events: rows.length + refused.length, blocks, letters }
   }
-}
 
-function isBlank(line: EventLine): boolean {
-  if (typeof line !== 'string') return false
-  return line.length === 0 || (line.charCodeAt(0) <= 32 && line.trim() === '')
+  /** Kept, with the texts that it knows, as long as the source's schema is the same. */
+  #decoder(source: SourcePlan): RecordDecoder {
+    const held = this.#decoders.get(source.name)
+    const schema = canonicalJson([source.fields, source.eventTime])
+    if (held?.schema === schema) return held.decoder
+    const decoder = new RecordDecoder(source)
+    this.#decoders.set(source.name, { schema, decoder })
+    return decoder
+  }
 }

@@ -3,9 +3,9 @@ import type { Column } from '../features/values/column.ts'
 import type { EntityPlan, SourcePlan } from '../features/plan/source-plan.ts'
 import type { TopicAppend } from '../stores/log/log.ts'
 import { ENTITY_KEY_BYTES_MAX } from '../stores/online/online-store.ts'
+import { compactColumn, gather, gatherColumn } from '../features/values/gather.ts'
 import { encodeBlock, NO_SEQUENCE } from './block.ts'
-import { gather, gatherColumn } from '../features/values/gather.ts'
-import type { Sequence } from './block.ts'
+import type { Block, Sequence } from './block.ts'
 
 /** Decoded events of one origin, in sequence order. */
 export interface OriginEvents {
@@ -20,6 +20,11 @@ export interface OriginEvents {
 
 /** The last sequence sent to each `<topic>/<partition>` by one producer. */
 export type LastSent = Record<string, Sequence>
+
+/** An append of one block. */
+export interface BlockAppend extends TopicAppend {
+  readonly block: Block
+}
 
 export function entityColumns(source: SourcePlan, entity: EntityPlan, columns: readonly Column[]): Column[] {
   return entity.columns.map(({ name }) => columns[source.fields.findIndex((field) => field.name === name)])
@@ -36,7 +41,7 @@ export function repartition(
   },
   events: OriginEvents,
   lastSent: LastSent,
-): TopicAppend[] {
+): BlockAppend[] {
   const { distinct, keyOf } = entityKeysOfBatch(
     target.entity,
     entityColumns(target.source, target.entity, events.columns),
@@ -60,7 +65,7 @@ export function repartition(
     const previous = lastSent[at] ?? NO_SEQUENCE
     const last = picked[picked.length - 1]
     lastSent[at] = { offset: events.sequenceOffset[last], index: events.sequenceIndex[last] }
-    const block = encodeBlock({
+    const block = {
       origin: events.origin,
       previous,
       length: picked.length,
@@ -68,9 +73,9 @@ export function repartition(
       sequenceIndex: gather(events.sequenceIndex, picked, new Int32Array(picked.length)),
       eventTime: gather(events.eventTime, picked, new Float64Array(picked.length)),
       arrival: gather(events.arrival, picked, new Float64Array(picked.length)),
-      columns: events.columns.map((column) => gatherColumn(column, picked)),
-    })
-    return [{ topic: target.topic, partition, values: [block] }]
+      columns: events.columns.map((column) => compactColumn(gatherColumn(column, picked))),
+    }
+    return [{ topic: target.topic, partition, values: [encodeBlock(block)], block }]
   })
 }
 

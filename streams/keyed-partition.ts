@@ -4,6 +4,7 @@ import type { FlushOutcome, Marker, ViewMove } from '../stores/online/online-sto
 import { bucketsOf, PartitionWorker } from './partition-worker.ts'
 import { ArchiveReader } from './archive-reader.ts'
 import { failStream } from './errors.ts'
+import type { RecentBlocks } from './recent-blocks.ts'
 import { keyedTopic } from './stream-context.ts'
 import type { StreamContext } from './stream-context.ts'
 
@@ -16,6 +17,13 @@ interface Backfill {
   readonly worker: PartitionWorker
 }
 
+interface OwnedPlace {
+  readonly keyedLog: KeyedLog
+  readonly partition: number
+  readonly incarnation: string
+  readonly recent: RecentBlocks | null
+}
+
 /**
  * One keyed partition with one owner: its live set, applied together, and the view versions that are being backfilled beside it. A version joins bucket by bucket when it
  * stands where the live set stands, and leaves the same way; a crash in between leaves buckets of two kinds, which the next owner makes one before it applies anything.
@@ -25,22 +33,29 @@ export class KeyedPartition {
   readonly partition: number
   readonly #context: StreamContext
   readonly #incarnation: string
+  readonly #recent: RecentBlocks | null
   /** The live markers as this owner claimed and then changed them, never as another left them later; null: there is none yet. */
   readonly #markers = new Map<number, Marker | null>()
   #live: PartitionWorker | null = null
   #backfills: Backfill[] = []
 
-  private constructor(context: StreamContext, keyedLog: KeyedLog, partition: number, incarnation: string) {
+  private constructor(context: StreamContext, place: OwnedPlace) {
     this.#context = context
-    this.keyedLog = keyedLog
-    this.partition = partition
-    this.#incarnation = incarnation
+    this.keyedLog = place.keyedLog
+    this.partition = place.partition
+    this.#incarnation = place.incarnation
+    this.#recent = place.recent
   }
 
   /** Takes the partition over for exactly the views that the keyed log names. Those without history to replay are live at once. */
-  static async claim(context: StreamContext, keyedLog: KeyedLog, partition: number): Promise<KeyedPartition> {
+  static async claim(
+    context: StreamContext,
+    keyedLog: KeyedLog,
+    partition: number,
+    recent: RecentBlocks | null = null,
+  ): Promise<KeyedPartition> {
     const topic = await context.log.createTopic(keyedTopic(keyedLog.name), { partitions: context.partitions })
-    const owned = new KeyedPartition(context, keyedLog, partition, topic.incarnation)
+    const owned = new KeyedPartition(context, { keyedLog, partition, incarnation: topic.incarnation, recent })
     await owned.#claimLive()
     await owned.#settleBuckets()
     await owned.#leaveUnwanted()
@@ -130,7 +145,7 @@ export class KeyedPartition {
       [...this.#markers].flatMap(([bucket, marker]) => (marker === null ? [] : [[bucket, marker]])),
     )
     const covers = [...markers.values()][0]?.views ?? ''
-    const scope = { keyedLog, partition, views, covers }
+    const scope = { keyedLog, partition, views, covers, recent: this.#recent }
     this.#live = views.length === 0 ? null : PartitionWorker.open(this.#context, scope, markers)
   }
 

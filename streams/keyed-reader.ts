@@ -4,8 +4,9 @@ import type { LogRecord } from '../stores/log/log.ts'
 import { decodeBlock } from './block.ts'
 import type { Block } from './block.ts'
 import { failStream } from './errors.ts'
-import { gather, gatherColumn } from '../features/values/gather.ts'
+import { gatherColumn } from '../features/values/gather.ts'
 import type { OriginFilter } from './origin-filter.ts'
+import type { PlacedBlock } from './recent-blocks.ts'
 
 /** One record of a keyed log as events, without those seen before. null: nothing new in it. TM_BLOCK_UNREADABLE, TM_STREAM_GAP. */
 export function readKeyedRecord(
@@ -14,22 +15,36 @@ export function readKeyedRecord(
   filter: OriginFilter,
   where: string,
 ): EventBatch | null {
-  const block = readBlock(record, fields, where)
+  return acceptBlock({ ...record, block: readBlock(record, fields, where) }, filter, where)
+}
+
+/** The same of a block that is decoded. */
+export function acceptBlock(
+  { block, offset, appendTime }: PlacedBlock,
+  filter: OriginFilter,
+  where: string,
+): EventBatch | null {
   const first = filter.accept(block, where)
   if (first === block.length) return null
-  const rows = Int32Array.from({ length: block.length - first }, (_, i) => first + i)
-  const eventTime = gather(block.eventTime, rows, new Float64Array(rows.length))
-  const arrival = gather(block.arrival, rows, new Float64Array(rows.length)).map((time) =>
-    Number.isNaN(time) ? record.appendTime : time,
-  )
+  const length = block.length - first
+  const index = new Int32Array(length)
+  for (let i = 0; i < length; i++) index[i] = first + i
+  const eventTime = first === 0 ? block.eventTime : block.eventTime.subarray(first)
+  const arrival = new Float64Array(length)
+  const tau = new Float64Array(length)
+  for (let i = 0; i < length; i++) {
+    const known = block.arrival[first + i]
+    arrival[i] = known === known ? known : appendTime
+    tau[i] = Math.min(eventTime[i], arrival[i])
+  }
   return {
-    length: rows.length,
-    columns: first === 0 ? block.columns : block.columns.map((column) => gatherColumn(column, rows)),
+    length,
+    columns: first === 0 ? block.columns : block.columns.map((column) => gatherColumn(column, index)),
     eventTime,
     arrival,
-    tau: eventTime.map((time, i) => Math.min(time, arrival[i])),
-    offset: new Float64Array(rows.length).fill(record.offset),
-    index: rows,
+    tau,
+    offset: new Float64Array(length).fill(offset),
+    index,
   }
 }
 

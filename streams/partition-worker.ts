@@ -1,6 +1,7 @@
 import type { CompiledView } from '../features/kernel/compiled-view.ts'
 import { ViewKernel } from '../features/kernel/view-kernel.ts'
-import { bucketOf, entityKeysOfBatch, partitionOf } from '../features/values/entity-key.ts'
+import { bucketOf, entityNamesOfBatch, partitionOf } from '../features/values/entity-key.ts'
+import type { BatchNames } from '../features/values/entity-key.ts'
 import type { EventBatch } from '../features/values/event-batch.ts'
 import type { KeyedLog } from '../registry/keyed-logs.ts'
 import type { BucketFlush, FlushOutcome, Marker, StateWrite } from '../stores/online/online-store.ts'
@@ -10,8 +11,9 @@ import type { CachedEntity } from './entity-cache.ts'
 import { failStream } from './errors.ts'
 import { recordFunctionFailures } from './function-failures.ts'
 import { entityColumns } from './keyed-append.ts'
-import { readKeyedRecord } from './keyed-reader.ts'
+import { acceptBlock, readKeyedRecord } from './keyed-reader.ts'
 import { OriginFilter } from './origin-filter.ts'
+import type { RecentBlocks } from './recent-blocks.ts'
 import { keyedTopic } from './stream-context.ts'
 import type { StreamContext } from './stream-context.ts'
 
@@ -42,6 +44,8 @@ export interface WorkerScope {
   readonly backfill?: string
   /** Read first, where it reaches further than the position. */
   readonly archive?: ArchiveReader
+  /** Asked before the log is. */
+  readonly recent?: RecentBlocks | null
 }
 
 /**
@@ -102,12 +106,18 @@ export class PartitionWorker {
     }
     const { keyedLog, partition } = this.#scope
     const topic = keyedTopic(keyedLog.name)
-    const fetched = await this.#context.log.read(topic, partition, this.#nextOffset, FETCH_BYTES)
+    const where = `${topic}/${partition}`
+    const recent = this.#scope.recent?.take(topic, partition, this.#nextOffset) ?? []
+    const fetched =
+      recent.length > 0 ? recent : await this.#context.log.read(topic, partition, this.#nextOffset, FETCH_BYTES)
     const records = fetched.filter(({ offset }) => offset < until)
     let applied = 0
     try {
       for (const record of records) {
-        const batch = readKeyedRecord(record, keyedLog.source.fields, this.#filter, `${topic}/${partition}`)
+        const batch =
+          'block' in record
+            ? acceptBlock(record, this.#filter, where)
+            : readKeyedRecord(record, keyedLog.source.fields, this.#filter, where)
         if (batch !== null) await this.#apply(batch)
         applied += batch?.length ?? 0
         this.#nextOffset = record.offset + 1
@@ -130,8 +140,9 @@ export class PartitionWorker {
 
   async #apply(batch: EventBatch): Promise<void> {
     const { source, entity } = this.#scope.keyedLog
-    const { distinct, keyOf } = entityKeysOfBatch(entity, entityColumns(source, entity, batch.columns), batch.length)
-    const entities = await this.#load(distinct)
+    const keys = entityNamesOfBatch(entity, entityColumns(source, entity, batch.columns), batch.length)
+    const { keyOf } = keys
+    const entities = await this.#load(keys)
     const appliedBelow = Float64Array.from(entities, ({ bucket }) => this.#bucket(bucket).marker.nextOffset)
     const slots = new Int32Array(batch.length)
     this.#cache.tables.forEach((table, view) => {
@@ -144,28 +155,30 @@ export class PartitionWorker {
   }
 
   /** Entities, read from the store where they are not in memory, and marked touched. */
-  async #load(keys: readonly Uint8Array[]): Promise<CachedEntity[]> {
-    const names = keys.map((key) => Buffer.from(key.buffer, key.byteOffset, key.byteLength).toString('latin1'))
-    const missing = names.flatMap((name, at) =>
-      this.#cache.use(name, this.#flushes) === undefined
-        ? [{ name, key: keys[at], bucket: bucketOf(keys[at], this.#context.buckets) }]
-        : [],
-    )
+  async #load({ names, keyBytes }: BatchNames): Promise<CachedEntity[]> {
+    const entities: CachedEntity[] = []
+    const missing: number[] = []
+    for (let at = 0; at < names.length; at++) {
+      const entity = this.#cache.use(names[at], this.#flushes)
+      if (entity === undefined) missing.push(at)
+      else entities[at] = entity
+    }
     if (missing.length > 0) {
       const keyedLog = this.#scope.keyedLog.name
       const views = this.#scope.views.map(({ version }) => version)
+      const places = missing.map((at) => {
+        const key = keyBytes(at)
+        return { key, bucket: bucketOf(key, this.#context.buckets) }
+      })
       const results = await this.#context.online.read(
-        missing.map(({ key, bucket }) => ({ keyedLog, bucket, keys: views.map((view) => ({ view, key })) })),
+        places.map(({ key, bucket }) => ({ keyedLog, bucket, keys: views.map((view) => ({ view, key })) })),
       )
-      missing.forEach(({ name, key, bucket }, i) =>
-        this.#cache.add(name, { key, bucket, states: results[i].states }, this.#flushes),
-      )
+      missing.forEach((at, i) => {
+        entities[at] = this.#cache.add(names[at], { ...places[i], states: results[i].states }, this.#flushes)
+      })
     }
-    return names.map((name) => {
-      const entity = this.#cache.held(name)
-      this.#bucket(entity.bucket).touched.add(entity)
-      return entity
-    })
+    for (const entity of entities) this.#bucket(entity.bucket).touched.add(entity)
+    return entities
   }
 
   /** Flushes the buckets with events; all that lie behind if `settle`, or if that has not been done for long. */

@@ -1,6 +1,7 @@
 import type { TidemarkError } from '../features/errors/tidemark-error.ts'
 import { ApplyRole } from './apply-role.ts'
 import { IngestRole } from './ingest.ts'
+import { RecentBlocks } from './recent-blocks.ts'
 import type { StreamContext } from './stream-context.ts'
 
 /** Source topics → keyed logs → online states, in one loop. While ingest lies behind, states are flushed only now and then: fewer, larger writes. */
@@ -9,8 +10,9 @@ export class StreamRole {
   readonly #apply: ApplyRole
 
   constructor(context: StreamContext) {
-    this.#ingest = new IngestRole(context)
-    this.#apply = new ApplyRole(context)
+    const recent = new RecentBlocks()
+    this.#ingest = new IngestRole(context, recent)
+    this.#apply = new ApplyRole(context, recent)
   }
 
   /** Partitions that stopped for good (see `ApplyRole.stopped`). */

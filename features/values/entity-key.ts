@@ -77,6 +77,33 @@ export function entityKeysOfBatch(entity: EntityPlan, columns: readonly Column[]
   return { distinct, keyOf: codes.codes }
 }
 
+/** The distinct entities of a batch under names that are equal where their keys are, and for each row the number of its entity (−1 where a component is null). */
+export interface BatchNames {
+  readonly names: readonly string[]
+  readonly keyOf: Int32Array
+  /** Key bytes by number. */
+  readonly keyBytes: (key: number) => Uint8Array
+}
+
+/** Like `entityKeysOfBatch`; an entity of one text is named by it, so that no key bytes are made. A view's entities are always named in one way. */
+export function entityNamesOfBatch(entity: EntityPlan, columns: readonly Column[], length: number): BatchNames {
+  const [column] = columns
+  if (columns.length === 1 && column.storage === 'string') {
+    const { codes, firstRow } = columnCodes(column, length)
+    const names = firstRow.map((row) => column.dictionary[column.codes[row]])
+    return { names, keyOf: codes, keyBytes: (key) => textBytes(names[key]) }
+  }
+  const { distinct, keyOf } = entityKeysOfBatch(entity, columns, length)
+  return { names: distinct.map((key) => latin1(key)), keyOf, keyBytes: (key) => distinct[key] }
+}
+
+/** One character per byte. */
+function latin1(bytes: Uint8Array): string {
+  let text = ''
+  for (const byte of bytes) text += String.fromCharCode(byte)
+  return text
+}
+
 interface Codes {
   readonly codes: Int32Array
   /** A row that has the code, by code. */

@@ -32,3 +32,18 @@ export function gather<A extends Float64Array | Int32Array | Uint8Array>(source:
   for (let i = 0; i < rows.length; i++) target[i] = source[rows[i]]
   return target
 }
+
+/** A string column whose dictionary holds the texts in use alone, in order of first use; any other column as it is. */
+export function compactColumn(column: Column): Column {
+  if (column.storage !== 'string') return column
+  const numberOf = new Int32Array(column.dictionary.length).fill(-1)
+  const codes = new Int32Array(column.codes.length)
+  const dictionary: string[] = []
+  for (let i = 0; i < codes.length; i++) {
+    if (column.nulls !== null && column.nulls[i] === 1) continue
+    const code = column.codes[i]
+    if (numberOf[code] === -1) numberOf[code] = dictionary.push(column.dictionary[code]) - 1
+    codes[i] = numberOf[code]
+  }
+  return { ...column, codes, dictionary }
+}
