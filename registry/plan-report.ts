@@ -106,7 +106,7 @@ function catalogChanges(registered: readonly CatalogEntry[], candidates: readonl
     const candidate = candidates.find(({ kind, name }) => kind === entry.kind && name === entry.name)
     if (candidate === undefined) continue
     for (const field of ['owner', 'tags', 'description', 'freshness', 'schedule'] as const) {
-      const [from, to] = [textOf(entry[field]), textOf(candidate.catalog[field])]
+      const [from, to] = [textOf(entry[field] ?? null), textOf(candidate.catalog[field])]
       if (from !== to) changes.push({ kind: entry.kind, name: entry.name, field, from, to })
     }
   }

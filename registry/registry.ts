@@ -120,7 +120,7 @@ export class Registry {
       .where('kind', '=', 'source')
       .execute()
     return rows.flatMap(({ name, data }) => {
-      const { schedule } = JSON.parse(data) as Candidate['catalog']
+      const { schedule = null } = JSON.parse(data) as Partial<Candidate['catalog']>
       return schedule === null ? [] : [{ source: name, schedule }]
     })
   }
