@@ -2,21 +2,21 @@ import { execFileSync } from 'node:child_process'
 import { mkdirSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { FeatureReader } from '../inference/assemble.ts'
-import { loadConfig } from '../registry/load-project.ts'
 import { Registry } from '../registry/registry.ts'
 import type { GitState } from '../registry/registry.ts'
 import { openLmdbLog } from '../stores/log/lmdb/open.ts'
 import { openSqliteMetadata } from '../stores/metadata/sqlite/open.ts'
+import type { MetadataStore } from '../stores/metadata/metadata-store.ts'
 import { openFileObjects } from '../stores/objects/files/open.ts'
 import { openLmdbOnline } from '../stores/online/lmdb/open.ts'
 import { openTables } from '../stores/tables/open-tables.ts'
 import type { StreamContext } from '../streams/stream-context.ts'
 import { failCli } from './errors.ts'
+import { projectSettings } from './project-settings.ts'
 import { openClock } from './simulated-clock.ts'
 
 const DEFAULT_BUCKETS = 256
 const DEFAULT_PARTITIONS = 4
-const ENGINES = ['log', 'online', 'metadata', 'objects'] as const
 
 /** A project with all its stores open. */
 export interface Project extends StreamContext {
@@ -34,15 +34,7 @@ export interface Project extends StreamContext {
 
 export async function openProject(directory: string): Promise<Project> {
   const root = resolve(directory)
-  const config = await loadConfig(root)
-  for (const engine of ENGINES) {
-    const setting = process.env[`TIDEMARK_${engine.toUpperCase()}`] ?? config[engine] ?? 'embedded'
-    if (setting !== 'embedded')
-      throw failCli(
-        'TM_CONFIG',
-        `TIDEMARK_${engine.toUpperCase()} is ${setting}: this version has the embedded store only; unset it`,
-      )
-  }
+  const config = await projectSettings(root, process.env)
   const buckets = config.buckets ?? DEFAULT_BUCKETS
   const partitions = config.partitions ?? DEFAULT_PARTITIONS
   if (buckets % partitions !== 0)
@@ -55,6 +47,7 @@ export async function openProject(directory: string): Promise<Project> {
   const metadata = await openSqliteMetadata(join(dataFolder, 'metadata.sqlite'))
   const objects = await openFileObjects({ path: join(dataFolder, 'objects') })
   const tables = await openTables({ temporaryFolder: join(dataFolder, 'duckdb') })
+  await keepLayout(metadata, { buckets, partitions })
   const registry = new Registry(metadata)
   const reader = new FeatureReader({ registry, online, buckets, partitions, now })
   const stores = [tables, log, online, metadata, objects]
@@ -77,6 +70,25 @@ export async function openProject(directory: string): Promise<Project> {
     close: async () => {
       for (const store of stores) await store.close()
     },
+  }
+}
+
+interface Layout {
+  readonly buckets: number
+  readonly partitions: number
+}
+
+/** Buckets and partitions are fixed with the first use of a deployment: where an event or a state lies follows from them. TM_CONFIG. */
+async function keepLayout(metadata: MetadataStore, layout: Layout): Promise<void> {
+  const held = await metadata.readProgress<Layout>('deployment', 'layout')
+  if (held === null) return metadata.writeProgress('deployment', 'layout', layout)
+  for (const setting of ['buckets', 'partitions'] as const) {
+    if (held[setting] === layout[setting]) continue
+    throw failCli(
+      'TM_CONFIG',
+      `${setting} is ${layout[setting]}, but this data folder was begun with ${held[setting]}: set it back, or use a fresh data folder and import the history there`,
+      { details: { setting, expected: held[setting], found: layout[setting] } },
+    )
   }
 }
 

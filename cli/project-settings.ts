@@ -1,0 +1,101 @@
+import type { ProjectConfig } from '../features/authoring/project-config.ts'
+import { describeValue } from '../registry/describe-value.ts'
+import { loadConfig } from '../registry/load-project.ts'
+import { failCli } from './errors.ts'
+
+/** What is expected of a setting where a value is not that, or null. Names of environment variables are given where these win. */
+type Check = (value: unknown) => string | null
+
+const ENGINES_ENVIRONMENT = {
+  log: 'TIDEMARK_LOG',
+  online: 'TIDEMARK_ONLINE',
+  metadata: 'TIDEMARK_METADATA',
+  objects: 'TIDEMARK_OBJECTS',
+} as const
+
+const BUCKETS_MAX = 65_536
+
+const CHECKS: { readonly [K in keyof ProjectConfig]-?: Check } = {
+  log: engine,
+  online: engine,
+  metadata: engine,
+  objects: engine,
+  port: wholeNumber(0, 65_535),
+  buckets: wholeNumber(1, BUCKETS_MAX),
+  partitions: wholeNumber(1, BUCKETS_MAX),
+  clock: checkClock,
+  served: object({ share: numberBetween(0, 1), rowsPerSecondMax: numberBetween(0, Number.MAX_SAFE_INTEGER) }),
+}
+
+/** The settings of a project's `tidemark.config.ts`, with the environment's in their place where those are set. TM_CONFIG names the setting. */
+export async function projectSettings(root: string, environment: NodeJS.ProcessEnv): Promise<ProjectConfig> {
+  const config: Record<string, unknown> = { ...(await loadConfig(root)) }
+  for (const [name, value] of Object.entries(config)) {
+    const check = (CHECKS as Readonly<Record<string, Check | undefined>>)[name]
+    if (check === undefined)
+      throw failCli(
+        'TM_CONFIG',
+        `tidemark.config.ts has the unknown setting ${name}; known are ${Object.keys(CHECKS).join(', ')}`,
+      )
+    const expected = value === undefined ? null : check(value)
+    if (expected !== null)
+      throw failCli('TM_CONFIG', `${name} in tidemark.config.ts ${expected}`, { details: { setting: name } })
+  }
+  for (const [name, variable] of Object.entries(ENGINES_ENVIRONMENT)) {
+    const value = environment[variable]
+    if (value === undefined || value === '') continue
+    const expected = engine(value)
+    if (expected !== null) throw failCli('TM_CONFIG', `${variable} ${expected}`, { details: { setting: variable } })
+    config[name] = value
+  }
+  return config
+}
+
+function engine(value: unknown): string | null {
+  return value === 'embedded' ? null : `is ${describeValue(value)}: this version has the embedded store only; unset it`
+}
+
+function wholeNumber(least: number, greatest: number): Check {
+  return (value) =>
+    Number.isInteger(value) && Number(value) >= least && Number(value) <= greatest
+      ? null
+      : `must be a whole number from ${least} to ${greatest}, found ${describeValue(value)}`
+}
+
+function numberBetween(least: number, greatest: number): Check {
+  return (value) =>
+    typeof value === 'number' && value >= least && value <= greatest
+      ? null
+      : `must be a number from ${least} to ${greatest}, found ${describeValue(value)}`
+}
+
+/** An object with some of these settings. */
+function object(checks: Readonly<Record<string, Check>>): Check {
+  return (value) => {
+    if (typeof value !== 'object' || value === null || Array.isArray(value))
+      return `must be an object with ${Object.keys(checks).join(', ')}, found ${describeValue(value)}`
+    for (const [name, item] of Object.entries(value)) {
+      const check = Object.hasOwn(checks, name) ? checks[name] : undefined
+      if (check === undefined) return `has the unknown setting ${name}; known are ${Object.keys(checks).join(', ')}`
+      const expected = item === undefined ? null : check(item)
+      if (expected !== null) return `has ${name}, which ${expected}`
+    }
+    return null
+  }
+}
+
+function checkClock(value: unknown): string | null {
+  const problem = object({
+    from: (from) =>
+      typeof from === 'string' && /(Z|[+-]\d\d:?\d\d)$/i.test(from) && Number.isFinite(Date.parse(from))
+        ? null
+        : `must be an ISO-8601 time with a time zone, as in '2001-06-01T00:00Z', found ${describeValue(from)}`,
+    rate: (rate) =>
+      typeof rate === 'number' && Number.isFinite(rate) && rate > 0
+        ? null
+        : `must be a number above 0 (1: real time; 1440: a day a minute), found ${describeValue(rate)}`,
+  })(value)
+  if (problem !== null) return problem
+  const { from, rate } = value as { from?: unknown; rate?: unknown }
+  return from === undefined || rate === undefined ? 'must have from and rate, both' : null
+}
