@@ -3,28 +3,23 @@ import { writeFileSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
 import type { BenchPart, BenchResult } from './bench-result.ts'
+import { fillCardsProject } from './feature-read/cards-project.ts'
 import { runForJson, start } from './feature-read/child-process.ts'
 import type { Running } from './feature-read/child-process.ts'
 import { openDebianTools } from './feature-read/debian-tools.ts'
-import type { DebianTools } from './feature-read/debian-tools.ts'
 import { feastBody, startFeast } from './feature-read/feast-peer.ts'
 import { fillFlightsProject } from './feature-read/flights-project.ts'
+import { CONNECTIONS, loadInTurn } from './feature-read/http-load.ts'
+import type { Rounds } from './feature-read/http-load.ts'
 
 const CACHE = join(homedir(), '.cache', 'tidemark-bench')
-const CONNECTIONS = 16
-const ROUNDS = 3
 const SECONDS = 5
 const REQUESTS_PER_SECOND_GOAL = 15_000
 const RATIO_GOAL = 20
 const P99_GOAL_MS = 0.2
-
-interface Load {
-  readonly requestsPerSecond: number
-  readonly p50Ms: number
-  readonly p99Ms: number
-  readonly refused: number
-  readonly broken: number
-}
+const CARDS = { full: 1_000_000, smoke: 2000 }
+const COLD_READS = { full: 100_000, smoke: 500 }
+const SEED = 7
 
 interface Vector {
   readonly route: string
@@ -32,17 +27,22 @@ interface Vector {
   readonly values: (number | null)[]
 }
 
-/** One entity, 50 doubles from four views: requests a second over HTTP from one process, and the time of a read in process. */
+/**
+ * One entity, 50 doubles from four views: requests a second over HTTP from one process, and the time of a read in process; and of cards read for the first
+ * time, out of a million. The ratio is that of HTTP.
+ */
 export async function run({ smoke }: { smoke: boolean }): Promise<BenchResult> {
+  const mode = smoke ? 'smoke' : 'full'
   const project = await fillFlightsProject(smoke)
   const server = await serve(project.folder)
   try {
     const vectors = await readVectors(server.url, project.routes)
     const bodies = join(project.folder, 'bodies.jsonl')
     writeFileSync(bodies, `${vectors.map(({ body }) => body).join('\n')}\n`)
-    const hash = createHash('sha256').update(JSON.stringify(vectors)).digest('hex')
-    const settings = { smoke, connections: CONNECTIONS, routes: vectors.length, workers: 1 }
-    if (smoke) return await smokeResult(server.url, project.folder, bodies, vectors, { hash, settings })
+    const cold = await readCold(mode)
+    const hash = createHash('sha256').update(JSON.stringify(vectors)).update(cold.hash).digest('hex')
+    const settings = { smoke, connections: CONNECTIONS, routes: vectors.length, workers: 1, coldCards: CARDS[mode] }
+    if (smoke) return await smokeResult(server.url, project.folder, bodies, vectors, { cold, hash, settings })
     const tools = openDebianTools(CACHE)
     const feast = await startFeast(CACHE, tools, vectors)
     try {
@@ -52,12 +52,12 @@ export async function run({ smoke }: { smoke: boolean }): Promise<BenchResult> {
       }
       const feastBodies = join(project.folder, 'feast-bodies.jsonl')
       writeFileSync(feastBodies, `${vectors.map(({ route }) => feastBody(route)).join('\n')}\n`)
-      const ours = { url: server.url, target: '/v1/features/delay_risk', bodies }
-      const theirs = { url: feast.url, target: '/get-online-features', bodies: feastBodies }
-      const http = await interleaved(tools, ours, theirs)
+      const ours = { url: server.url, pid: server.pid, target: '/v1/features/delay_risk', bodies }
+      const theirs = { url: feast.url, pid: feast.pid, target: '/get-online-features', bodies: feastBodies }
+      const http = await loadInTurn(tools, ours, theirs)
       const inProcess = await readInProcess(project.folder, bodies, SECONDS)
       const feastInProcess = await feast.inProcess(SECONDS)
-      return resultOf(http, inProcess, feastInProcess, { hash, settings })
+      return resultOf(http, inProcess, feastInProcess, { cold, hash, settings })
     } finally {
       await feast.stop()
     }
@@ -67,7 +67,7 @@ export async function run({ smoke }: { smoke: boolean }): Promise<BenchResult> {
   }
 }
 
-async function serve(folder: string): Promise<Running & { url: string }> {
+async function serve(folder: string): Promise<Running & { url: string; pid: number }> {
   const cli = join(import.meta.dirname, '../cli/main.ts')
   const { child, stop } = start(
     process.execPath,
@@ -81,7 +81,7 @@ async function serve(folder: string): Promise<Running & { url: string }> {
       if (match !== null) resolve(match[1])
     })
   })
-  return { url, stop }
+  return { url, pid: child.pid ?? 0, stop }
 }
 
 /** The vector of every route that has all 50 values. */
@@ -105,45 +105,6 @@ async function readVectors(
     .filter(({ values }) => values.every((value) => value !== null))
 }
 
-interface Target {
-  readonly url: string
-  readonly target: string
-  readonly bodies: string
-}
-
-function load(tools: DebianTools, { url, target, bodies }: Target, seconds: number): Promise<Load> {
-  return runForJson<Load>(
-    tools.wrk,
-    [
-      '-t1',
-      `-c${CONNECTIONS}`,
-      `-d${seconds}s`,
-      '--timeout',
-      '10s',
-      '-s',
-      join(import.meta.dirname, 'feature-read/post.lua'),
-      url,
-    ],
-    { env: { ...tools.env, TARGET: target, BODIES: bodies } },
-  )
-}
-
-/** Warm-up, then the two servers in turn; the median round of each. */
-async function interleaved(tools: DebianTools, ours: Target, theirs: Target): Promise<{ ours: Load; theirs: Load }> {
-  await load(tools, ours, 3)
-  await load(tools, theirs, 3)
-  const rounds: { ours: Load; theirs: Load }[] = []
-  for (let round = 0; round < ROUNDS; round++)
-    rounds.push({ ours: await load(tools, ours, SECONDS), theirs: await load(tools, theirs, SECONDS) })
-  const failed = rounds
-    .flatMap((round) => [round.ours, round.theirs])
-    .find(({ refused, broken }) => refused + broken > 0)
-  if (failed !== undefined) throw new Error(`requests failed: ${JSON.stringify(failed)}`)
-  const median = (loads: Load[]): Load =>
-    loads.sort((a, b) => a.requestsPerSecond - b.requestsPerSecond)[loads.length >> 1]
-  return { ours: median(rounds.map((round) => round.ours)), theirs: median(rounds.map((round) => round.theirs)) }
-}
-
 interface Times {
   readonly p50Ms: number
   readonly p99Ms: number
@@ -154,43 +115,61 @@ function readInProcess(folder: string, bodies: string, seconds: number): Promise
   return runForJson<Times>(process.execPath, [script, folder, bodies, String(seconds)])
 }
 
-type Common = Pick<BenchResult, 'hash' | 'settings'>
+interface ColdReads extends Times {
+  readonly readsPerSecond: number
+  readonly hash: string
+}
 
-function resultOf(http: { ours: Load; theirs: Load }, ours: Times, theirs: Times, common: Common): BenchResult {
+async function readCold(mode: keyof typeof CARDS): Promise<ColdReads> {
+  const project = await fillCardsProject(CARDS[mode])
+  try {
+    const script = join(import.meta.dirname, 'feature-read/cold-reads.ts')
+    const args = [script, project.folder, ...[CARDS[mode], COLD_READS[mode], SEED].map(String)]
+    return await runForJson<ColdReads>(process.execPath, args)
+  } finally {
+    project.remove()
+  }
+}
+
+type Common = Pick<BenchResult, 'hash' | 'settings'> & { readonly cold: ColdReads }
+
+/** Less is better. */
+function timePart(name: string, ours: number, peer: number, unit = 'ms'): BenchPart {
+  return { name, unit, ours, peer, ratio: peer / ours }
+}
+
+function resultOf(http: { ours: Rounds; theirs: Rounds }, ours: Times, theirs: Times, common: Common): BenchResult {
+  const { cold, hash, settings } = common
+  const [our, their] = [http.ours.median, http.theirs.median]
+  const rate = (name: string, a: number, b: number): BenchPart => {
+    return { name, unit: 'requests/s', ours: a, peer: b, ratio: a / b }
+  }
   const parts: BenchPart[] = [
-    {
-      name: 'HTTP, beside feast serve by feature list, 1 worker',
-      unit: 'requests/s',
-      ours: http.ours.requestsPerSecond,
-      peer: http.theirs.requestsPerSecond,
-      ratio: http.ours.requestsPerSecond / http.theirs.requestsPerSecond,
-    },
-    {
-      name: 'HTTP p50',
-      unit: 'ms',
-      ours: http.ours.p50Ms,
-      peer: http.theirs.p50Ms,
-      ratio: http.theirs.p50Ms / http.ours.p50Ms,
-    },
-    {
-      name: 'HTTP p99',
-      unit: 'ms',
-      ours: http.ours.p99Ms,
-      peer: http.theirs.p99Ms,
-      ratio: http.theirs.p99Ms / http.ours.p99Ms,
-    },
-    { name: 'in process p50', unit: 'ms', ours: ours.p50Ms, peer: theirs.p50Ms, ratio: theirs.p50Ms / ours.p50Ms },
-    { name: 'in process p99', unit: 'ms', ours: ours.p99Ms, peer: theirs.p99Ms, ratio: theirs.p99Ms / ours.p99Ms },
+    rate('HTTP, beside feast serve by feature list, 1 worker', our.requestsPerSecond, their.requestsPerSecond),
+    rate('HTTP, best round', http.ours.best.requestsPerSecond, http.theirs.best.requestsPerSecond),
+    timePart('HTTP p50', our.p50Ms, their.p50Ms),
+    timePart('HTTP p99', our.p99Ms, their.p99Ms),
+    timePart('HTTP, processor time of the server', our.cpuUs, their.cpuUs, 'µs/request'),
+    timePart('in process p50', ours.p50Ms, theirs.p50Ms),
+    timePart('in process p99', ours.p99Ms, theirs.p99Ms),
+    timePart('in process p50, each card for the first time', cold.p50Ms, theirs.p50Ms),
+    timePart('in process p99, each card for the first time', cold.p99Ms, theirs.p99Ms),
   ]
   return {
     name: 'feature-read',
     unit: 'requests/s',
-    ours: http.ours.requestsPerSecond,
-    peer: http.theirs.requestsPerSecond,
+    ours: our.requestsPerSecond,
+    peer: their.requestsPerSecond,
     peerName: 'feast 0.67.0, Redis, feast serve by feature list',
     ratio: parts[0].ratio,
     goal: RATIO_GOAL,
-    ...common,
+    hash,
+    settings: {
+      ...settings,
+      rounds: http.ours.rates.join(' '),
+      peerRounds: http.theirs.rates.join(' '),
+      coldReadsPerSecond: Math.round(cold.readsPerSecond),
+    },
     parts,
   }
 }
@@ -219,7 +198,8 @@ async function smokeResult(
       peer: REQUESTS_PER_SECOND_GOAL,
       ratio: rate / REQUESTS_PER_SECOND_GOAL,
     },
-    { name: 'in process p99', unit: 'ms', ours: p99Ms, peer: P99_GOAL_MS, ratio: P99_GOAL_MS / p99Ms },
+    timePart('in process p99', p99Ms, P99_GOAL_MS),
+    timePart('in process p99, each card for the first time', common.cold.p99Ms, P99_GOAL_MS),
   ]
   const worst = parts.reduce((a, b) => (b.ratio < a.ratio ? b : a))
   return {
@@ -230,7 +210,8 @@ async function smokeResult(
     peerName: 'goal',
     ratio: worst.ratio,
     goal: 1,
-    ...common,
+    hash: common.hash,
+    settings: common.settings,
     parts,
   }
 }

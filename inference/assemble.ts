@@ -2,8 +2,8 @@ import type { CompiledService } from '../features/kernel/compiled-view.ts'
 import type { FunctionFailure } from '../features/kernel/function-failures.ts'
 import type { Value } from '../features/plan/field-type.ts'
 import type { Registry } from '../registry/registry.ts'
-import type { OnlineStore } from '../stores/online/online-store.ts'
-import { readLive } from './live-check.ts'
+import type { EntityRead, EntityReadResult, OnlineStore } from '../stores/online/online-store.ts'
+import { readLive, readLiveNow } from './live-check.ts'
 import { parseRow } from './parse-rows.ts'
 import type { Row } from './parse-rows.ts'
 import { RowCache } from './row-cache.ts'
@@ -79,23 +79,40 @@ export class FeatureReader {
    * TM_ENTITY_KEY, TM_REQUEST_FIELD, TM_UNKNOWN_FIELD, TM_SERVICE_NOT_READY, TM_STATE_DAMAGED.
    */
   async read(service: CompiledService, entities: readonly Row[], requests: readonly Row[]): Promise<ServedVector[]> {
-    const layout = this.#layouts.get(service.version) ?? (await this.layout(service))
+    const asked = this.#ask(await this.layout(service), entities, requests)
+    const { online, registry } = this.#options
+    return this.#vectors(asked, await readLive(online, registry.viewSets, asked.layout.views, asked.reads))
+  }
+
+  /** The same at once; null where that takes waiting or a second look: `read` does it then. Throws what `read` throws for wrong rows. */
+  readNow(service: CompiledService, entities: readonly Row[], requests: readonly Row[]): ServedVector[] | null {
+    const layout = this.#layouts.get(service.version)
+    if (layout === undefined) return null
+    const asked = this.#ask(layout, entities, requests)
+    const { online, registry } = this.#options
+    const results = readLiveNow(online, registry.viewSets, layout.views, asked.reads)
+    return results === null ? null : this.#vectors(asked, results)
+  }
+
+  #ask(layout: ServiceLayout, entities: readonly Row[], requests: readonly Row[]): Asked {
     const keys = entities.map((entity, i) => parseRow(layout.keys, entity, i, 'TM_ENTITY_KEY'))
-    const request = entities.map((_, i) =>
-      parseRow(service.plan.request, requests[i] ?? NO_FIELDS, i, 'TM_REQUEST_FIELD'),
-    )
+    const fields = layout.service.plan.request
+    const request = entities.map((_, i) => parseRow(fields, requests[i] ?? NO_FIELDS, i, 'TM_REQUEST_FIELD'))
     const entries: ViewEntry[] = []
     const held: HeldState[] = []
+    const reads: EntityRead[] = []
     for (const row of keys) {
       for (const part of layout.views) {
         const entry = this.#entry(part, row)
         entries.push(entry)
         held.push(entry.held)
+        reads.push(entry.held.read)
       }
     }
-    const { online, registry } = this.#options
-    const reads = held.map(({ read }) => read)
-    const results = await readLive(online, registry.viewSets, layout.views, reads)
+    return { layout, keys, request, entries, held, reads }
+  }
+
+  #vectors({ layout, keys, request, entries, held }: Asked, results: readonly EntityReadResult[]): ServedVector[] {
     const now = Math.floor(this.#options.now())
     const count = layout.views.length
     return keys.map((row, i) => {
@@ -147,6 +164,17 @@ export class FeatureReader {
     this.#cache.set(text, entry, entry.bytes)
     return entry
   }
+}
+
+/** Rows to read: view by view, row after row. */
+interface Asked {
+  readonly layout: ServiceLayout
+  readonly keys: readonly (readonly Value[])[]
+  readonly request: readonly (readonly Value[])[]
+  readonly entries: readonly ViewEntry[]
+  /** What each entry held when it was asked for. */
+  readonly held: readonly HeldState[]
+  readonly reads: readonly EntityRead[]
 }
 
 const NO_FIELDS: Row = {}

@@ -33,3 +33,21 @@ export async function readLive(
   }
   return results
 }
+
+/**
+ * The same at once; null where the store cannot, a set of views has not been met before, or a version is not live.
+ */
+export function readLiveNow(
+  online: OnlineStore,
+  sets: ViewSets,
+  views: readonly { readonly view: CompiledView }[],
+  reads: readonly EntityRead[],
+): EntityReadResult[] | null {
+  const results = online.readNow?.(reads)
+  if (results === undefined) return null
+  for (let i = 0; i < results.length; i++) {
+    const { marker } = results[i]
+    if (marker === null || sets.known(marker.views)?.has(views[i % views.length].view.version) !== true) return null
+  }
+  return results
+}

@@ -3,6 +3,7 @@ import { deriveRow } from '../features/kernel/derive.ts'
 import type { Value } from '../features/plan/field-type.ts'
 import { valueToJson } from '../features/values/json-values.ts'
 import type { ServiceLayout } from './service-layout.ts'
+import { isAscii } from './view-entry.ts'
 import type { HeldState, Stamp, ViewValues } from './view-entry.ts'
 
 export interface ServedVectorParts {
@@ -47,6 +48,13 @@ export class ServedVector {
     return this.parts.held.map(({ stamp }) => stamp)
   }
 
+  /** Whether the row's JSON is ASCII. */
+  get isAscii(): boolean {
+    const { views, request } = this.parts
+    for (const view of views) if (!view.isAscii) return false
+    return request.every(isAsciiValue) && this.#derived.values.every(isAsciiValue)
+  }
+
   /** The row as it stands in an answer: exact numbers. */
   toJson(): string {
     const { layout, views, request, evaluatedAt, held } = this.parts
@@ -69,6 +77,10 @@ export class ServedVector {
     for (const { stampJson } of held) stampList += stampList === '' ? stampJson : `,${stampJson}`
     return `{"values":[${values}],"statuses":[${statuses}],"evaluatedAt":${evaluatedAt},"stamps":[${stampList}]}`
   }
+}
+
+function isAsciiValue(value: Value): boolean {
+  return typeof value === 'number' || isAscii(valueToJson(value))
 }
 
 const NOTHING = { values: [], statuses: [] } as const

@@ -26,6 +26,8 @@ export interface ViewValues {
   readonly statuses: readonly (readonly StatusName[])[]
   readonly valuesJson: readonly string[]
   readonly statusesJson: readonly string[]
+  /** Whether all of `valuesJson` is ASCII. */
+  readonly isAscii: boolean
   readonly span: SteadySpan
 }
 
@@ -98,10 +100,12 @@ export class ViewEntry {
     table.evaluate(state === null ? -1 : slot, t, out, 0)
     const values = runs.map((run) => run.map((feature) => resultValue(out[feature], 0)))
     const statuses = runs.map((run) => run.map((feature) => STATUS_NAMES[out[feature].statuses[0]]))
+    const valuesJson = values.map((run) => run.map(valueToJson).join(','))
     const made: ViewValues = {
       values,
       statuses,
-      valuesJson: values.map((run) => run.map(valueToJson).join(',')),
+      valuesJson,
+      isAscii: valuesJson.every(isAscii),
       statusesJson: statuses.map((run) => run.map((status) => `"${status}"`).join(',')),
       span: steadySpan(kernel, newestTau, t),
     }
@@ -146,6 +150,11 @@ export class ViewEntry {
       bytes += valuesJson[run].length + statusesJson[run].length + VALUE_BYTES * values[run].length
     return bytes
   }
+}
+
+export function isAscii(text: string): boolean {
+  // oxlint-disable-next-line no-control-regex -- ASCII has them
+  return /^[\0-\x7f]*$/.test(text)
 }
 
 /** Text that tells the keys of one view apart. */

@@ -1,11 +1,12 @@
-import type { FastifyInstance } from 'fastify'
-import type { CompiledService } from '../features/kernel/compiled-view.ts'
+import type { OutgoingHttpHeaders } from 'node:http'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { FeatureReader } from '../inference/assemble.ts'
-import { vectorNames } from '../inference/service-layout.ts'
 import type { ServedVector } from '../inference/served-vector.ts'
+import { answer, isAsciiAnswer } from './answer.ts'
+import type { Clock } from './answer.ts'
 import { parseFeaturesBody } from './parse-features-body.ts'
 import { FEATURES_ROUTE } from './schemas.ts'
-import type { ServiceNames } from './service-names.ts'
+import type { NamedVectors, ServiceNames } from './service-names.ts'
 import type { ServingMetrics } from './serving-metrics.ts'
 
 export interface FeatureRouteOptions {
@@ -17,11 +18,16 @@ export interface FeatureRouteOptions {
   readonly clock: Clock
 }
 
-/** 'simulated' is marked in every answer. */
-export type Clock = 'real' | 'simulated'
+type FeatureRequest = FastifyRequest<{ Params: { service: string }; Body: unknown }>
 
 export function registerFeatureRoute(app: FastifyInstance, options: FeatureRouteOptions): void {
   const { reader, services, metrics, served, clock } = options
+  const respond = (request: FeatureRequest, reply: FastifyReply, found: NamedVectors, start: number): void => {
+    const { service, vectors } = found
+    served.offer(request.id, vectors)
+    sendJson(reply, answer(service, vectors, clock), isAsciiAnswer(vectors))
+    metrics.answered(service.plan.name, vectors.length, (performance.now() - start) / 1000)
+  }
   app.post<{ Params: { service: string }; Body: unknown }>(
     '/v1/features/:service',
     {
@@ -31,39 +37,30 @@ export function registerFeatureRoute(app: FastifyInstance, options: FeatureRoute
       serializerCompiler: () => JSON.stringify,
       onError: (request, _reply, error, done) => {
         const status = (error as { status?: number }).status ?? error.statusCode ?? 500
-        metrics.request(services.knows(request.params.service) ? request.params.service : 'unknown', status, 0, 0)
+        metrics.refused(services.knows(request.params.service) ? request.params.service : 'unknown', status)
         done()
       },
     },
-    async (request, reply) => {
+    (request, reply) => {
       const start = performance.now()
-      const body = parseFeaturesBody(request.body)
+      const { entities, request: fields } = parseFeaturesBody(request.body)
       const name = request.params.service
-      const { service, vectors } = await services.read(reader, name, body.entities, body.request)
-      served.offer(request.id, vectors)
-      const text = answer(service, vectors, clock)
-      metrics.request(service.plan.name, 200, vectors.length, (performance.now() - start) / 1000)
-      return reply.header('content-type', 'application/json; charset=utf-8').send(text)
+      const found = services.readNow(reader, name, entities, fields)
+      if (found !== null) return respond(request, reply, found, start)
+      return services.read(reader, name, entities, fields).then((later) => respond(request, reply, later, start))
     },
   )
 }
 
-const heads = new WeakMap<CompiledService, Map<Clock, string>>()
-
-/** The documented body, with exact numbers. */
-export function answer(service: CompiledService, vectors: readonly ServedVector[], clock: Clock): string {
-  let rows = ''
-  for (const vector of vectors) rows += rows === '' ? vector.toJson() : `,${vector.toJson()}`
-  return `${head(service, clock)}${rows}]}`
-}
-
-function head(service: CompiledService, clock: Clock): string {
-  const made = heads.get(service) ?? new Map<Clock, string>()
-  heads.set(service, made)
-  const known = made.get(clock)
-  if (known !== undefined) return known
-  const mark = clock === 'simulated' ? '"clock":"simulated",' : ''
-  const text = `{"service":${JSON.stringify(service.plan.name)},"version":"${service.version}",${mark}"features":${JSON.stringify(vectorNames(service))},"rows":[`
-  made.set(clock, text)
-  return text
+/**
+ * Past the framework's own sending: most answers are ASCII, which the socket takes as Latin-1 without looking at each character. Headers that hooks set
+ * are sent; hooks on sending are not called.
+ */
+function sendJson(reply: FastifyReply, text: string, isAscii: boolean): void {
+  const headers = reply.getHeaders() as OutgoingHttpHeaders
+  headers['content-type'] = 'application/json; charset=utf-8'
+  headers['content-length'] = isAscii ? text.length : Buffer.byteLength(text)
+  reply.hijack()
+  reply.raw.writeHead(200, headers)
+  reply.raw.end(text, isAscii ? 'latin1' : 'utf8')
 }

@@ -7,6 +7,11 @@ import type { Registry } from '../registry/registry.ts'
 
 const ALIAS_MS = 1000
 
+export interface NamedVectors {
+  readonly service: CompiledService
+  readonly vectors: ServedVector[]
+}
+
 /** Service names resolved to versions, looked up again after a second. */
 export class ServiceNames {
   readonly #registry: Registry
@@ -35,13 +40,26 @@ export class ServiceNames {
     return service
   }
 
+  /** Vectors of the service that a name means now, at once; null where that takes waiting: `read` does it then. */
+  readNow(
+    reader: FeatureReader,
+    name: string,
+    entities: readonly Row[],
+    requests: readonly Row[],
+  ): NamedVectors | null {
+    const service = this.known(name)
+    if (service === null) return null
+    const vectors = reader.readNow(service, entities, requests)
+    return vectors === null ? null : { service, vectors }
+  }
+
   /** Vectors of the service that a name means now. */
   async read(
     reader: FeatureReader,
     name: string,
     entities: readonly Row[],
     requests: readonly Row[],
-  ): Promise<{ readonly service: CompiledService; readonly vectors: ServedVector[] }> {
+  ): Promise<NamedVectors> {
     const service = this.known(name) ?? (await this.find(name))
     try {
       return { service, vectors: await reader.read(service, entities, requests) }

@@ -20,7 +20,8 @@ export interface MetricSources {
 
 export interface ServingMetrics {
   readonly contentType: string
-  request(service: string, status: number, rows: number, seconds: number): void
+  answered(service: string, rows: number, seconds: number): void
+  refused(service: string, status: number): void
   text(): Promise<string>
 }
 
@@ -29,18 +30,8 @@ const SECONDS = [0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.05, 0.25, 
 export function createServingMetrics(sources: MetricSources): ServingMetrics {
   const registry = new Metrics()
   const registers = [registry]
-  const requests = new Counter({
-    name: 'tidemark_feature_requests_total',
-    help: 'Feature requests by service and HTTP status.',
-    labelNames: ['service', 'status'],
-    registers,
-  })
-  const rows = new Counter({
-    name: 'tidemark_feature_rows_total',
-    help: 'Vectors served.',
-    labelNames: ['service'],
-    registers,
-  })
+  const counts = new RequestCounts()
+  registerRequests(counts, registers)
   const duration = new Histogram({
     name: 'tidemark_feature_request_seconds',
     help: 'Time of an answered feature request, from its body to its answer.',
@@ -52,18 +43,58 @@ export function createServingMetrics(sources: MetricSources): ServingMetrics {
   const readFailures = registerFunctionFailures(sources, registers)
   return {
     contentType: registry.contentType,
-    request: (service, status, count, seconds) => {
-      requests.inc({ service, status })
-      if (status !== 200) return
-      rows.inc({ service }, count)
+    answered: (service, rows, seconds) => {
+      counts.of(service, 200).requests++
+      counts.of(service, 200).rows += rows
       duration.observe(seconds)
     },
+    refused: (service, status) => void counts.of(service, status).requests++,
     text: async () => {
       await readLag()
       await readFailures()
       return registry.metrics()
     },
   }
+}
+
+/** Plain numbers, which cost a request nothing; labels are put to them when the metrics are asked for. */
+class RequestCounts {
+  readonly byService = new Map<string, Map<number, { requests: number; rows: number }>>()
+
+  of(service: string, status: number): { requests: number; rows: number } {
+    let byStatus = this.byService.get(service)
+    if (byStatus === undefined) this.byService.set(service, (byStatus = new Map()))
+    let counts = byStatus.get(status)
+    if (counts === undefined) byStatus.set(status, (counts = { requests: 0, rows: 0 }))
+    return counts
+  }
+}
+
+function registerRequests({ byService }: RequestCounts, registers: Metrics[]): void {
+  void new Counter({
+    name: 'tidemark_feature_requests_total',
+    help: 'Feature requests by service and HTTP status.',
+    labelNames: ['service', 'status'],
+    registers,
+    collect() {
+      this.reset()
+      for (const [service, byStatus] of byService)
+        for (const [status, { requests }] of byStatus) this.inc({ service, status }, requests)
+    },
+  })
+  void new Counter({
+    name: 'tidemark_feature_rows_total',
+    help: 'Vectors served.',
+    labelNames: ['service'],
+    registers,
+    collect() {
+      this.reset()
+      for (const [service, byStatus] of byService) {
+        const answered = byStatus.get(200)
+        if (answered !== undefined) this.inc({ service }, answered.rows)
+      }
+    },
+  })
 }
 
 function registerSources(sources: MetricSources, registers: Metrics[]): void {

@@ -12,6 +12,7 @@ const VIEW_ENDS = [13, 26, 38, 50]
 
 export interface FeastPeer extends Running {
   readonly url: string
+  readonly pid: number
   /** The values that it serves for a route. */
   read(route: string): Promise<(number | null)[]>
   inProcess(seconds: number): Promise<{ p50Ms: number; p99Ms: number }>
@@ -73,6 +74,7 @@ async function fillAndServe(python: string, folder: string): Promise<FeastPeer> 
   await waitForAnswer(`${url}/health`, 60_000)
   return {
     url,
+    pid: server.child.pid ?? 0,
     read: async (route) => {
       const answer = await fetch(`${url}/get-online-features`, {
         method: 'POST',

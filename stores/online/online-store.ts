@@ -117,6 +117,8 @@ export interface OnlineStore {
   flush(flushes: readonly BucketFlush[]): Promise<FlushOutcome[]>
   /** States (both parts) and their bucket's live marker from one consistent snapshot per bucket; all of a request in one round trip. */
   read(reads: readonly EntityRead[]): Promise<EntityReadResult[]>
+  /** The same at once, where the store can answer without waiting. */
+  readNow?(reads: readonly EntityRead[]): EntityReadResult[]
   /** Markers of the live sets, or of one view version's own. */
   markers(keyedLog: string, buckets: readonly number[], backfill?: string): Promise<(Marker | null)[]>
   /** Every entity state of a view in a bucket, in key order, for hand-over and audits. */

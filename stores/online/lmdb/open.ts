@@ -127,13 +127,18 @@ class LmdbOnlineStore implements OnlineStore {
   }
 
   async read(reads: readonly EntityRead[]): Promise<EntityReadResult[]> {
-    return this.readSync(reads)
+    return this.readNow(reads)
   }
 
-  readSync(reads: readonly EntityRead[]): EntityReadResult[] {
+  readNow(reads: readonly EntityRead[]): EntityReadResult[] {
     this.#db.resetReadTxn()
+    let before: EntityRead | null = null
+    let marker: Marker | null = null
     return reads.map((read) => {
-      const marker = this.#liveMarker(read)
+      // Views of one entity stand next to each other, and share its marker.
+      if (before === null || before.bucket !== read.bucket || before.keyedLog !== read.keyedLog)
+        marker = this.#liveMarker(read)
+      before = read
       if (marker !== null && read.known != null && isSameRevision(marker, read.known))
         return { marker, states: [], unchanged: true }
       return { marker, states: read.keys.map(({ view, key }) => this.#state(read, view, key)) }

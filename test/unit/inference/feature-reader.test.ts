@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { FeatureReader } from '../../../inference/assemble.ts'
-import { answer } from '../../../serving/feature-route.ts'
+import { answer, isAsciiAnswer } from '../../../serving/answer.ts'
 import { Platform } from '../../support/platform.ts'
 import { Random, runSeed } from '../../support/random.ts'
 
@@ -39,7 +39,7 @@ test(
     const cached = new FeatureReader(options)
     const small = new FeatureReader({ ...options, cacheBytesMax: 4000 })
     const shards = [0n, 2n ** 60n + 1n, -(2n ** 63n)]
-    const compared = { cells: 0, statuses: new Set<string>() }
+    const compared = { cells: 0, statuses: new Set<string>(), ascii: new Set<boolean>() }
     // As many rounds as it takes for every status to occur, which chance alone decides.
     for (
       let round = 0;
@@ -76,13 +76,24 @@ test(
         const expected = await read(new FeatureReader({ ...options, cacheBytesMax: 0 }))
         assert.equal(await read(cached), expected, `round ${round}, cached`)
         assert.equal(await read(small), expected, `round ${round}, small cache`)
+        const atOnce = cached.readNow(service, entities, requests)
+        assert.ok(atOnce !== null, 'what was just read can be read at once')
+        assert.equal(answer(service, atOnce, 'real'), expected, `round ${round}, at once`)
+        const isAscii = Buffer.byteLength(expected) === expected.length
+        assert.equal(isAsciiAnswer(atOnce), isAscii)
+        compared.ascii.add(isAscii)
       }
     }
     assert.ok(cached.counts.hits > 100, `${cached.counts.hits} hits: the cache was not tried`)
+    assert.equal(compared.ascii.size, 2, 'answers in ASCII and others')
     for (const status of WANTED) assert.ok(compared.statuses.has(status), `no ${status} occurred`)
   },
 )
 
 function entity(random: Random, shards: readonly bigint[]) {
-  return { card_id: random.pick(['a', 'b', '']), shard: random.pick(shards), merchant: random.pick(['m', 'n', '1:m']) }
+  return {
+    card_id: random.pick(['a', 'b', '']),
+    shard: random.pick(shards),
+    merchant: random.pick(['m', 'n', '1:m', 'né']),
+  }
 }
