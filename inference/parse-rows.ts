@@ -1,6 +1,7 @@
 import type { FieldPlan, Value } from '../features/plan/field-type.ts'
 import { valueFromJson } from '../features/values/json-values.ts'
 import { failInference } from './errors.ts'
+import { didYouMean } from '../features/errors/closest-name.ts'
 
 export type Row = Readonly<Record<string, unknown>>
 
@@ -41,7 +42,7 @@ function unknownField(fields: readonly FieldPlan[], row: Row, number: number): E
   const field = Object.keys(row).find((name) => !known.includes(name)) ?? ''
   return failInference(
     'TM_UNKNOWN_FIELD',
-    `row ${number} has the unknown field ${shorten(JSON.stringify(field))}; expected ${known.join(', ') || 'none'}`,
+    `row ${number} has the unknown field ${shorten(JSON.stringify(field))}; expected ${known.join(', ') || 'none'}${didYouMean(field, known)}`,
     { details: { row: number, field: shorten(field) } },
   )
 }

@@ -4,6 +4,7 @@ import type { Refuse } from './compile-source.ts'
 import { functionReads } from './function-reads.ts'
 import { sampleRecords } from './sample-records.ts'
 import type { SampleField } from './sample-records.ts'
+import { didYouMean } from '../features/errors/closest-name.ts'
 
 /** The functions of a bundle, one by one: each by the name of what it belongs to, reading only what is there. */
 export function checkViewFunctions(plan: ViewPlan, code: string, refuse: Refuse): void {
@@ -101,7 +102,7 @@ function checkEach(
     if (unknown !== undefined)
       refuse(
         unknown,
-        `the function of ${names[i]} of ${of} reads ${unknown}, but ${argument} has only ${has.join(', ')}`,
+        `the function of ${names[i]} of ${of} reads ${unknown}, but ${argument} has only ${has.join(', ')}${didYouMean(unknown, has)}`,
       )
     if (changes.length > 0)
       refuse(

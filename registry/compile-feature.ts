@@ -12,6 +12,7 @@ import type { Refuse } from './compile-source.ts'
 import { describeValue } from './describe-value.ts'
 import { defaultHopMs, parseDuration } from './durations.ts'
 import { expectationProblem, planValueOf, rulesOf, valueProblem } from './plan-values.ts'
+import { didYouMean } from '../features/errors/closest-name.ts'
 
 const TRUTHS = new Set(['countWhere', 'any', 'all'])
 const WITHOUT_INPUT = new Set(['count', 'decayedCount'])
@@ -110,7 +111,13 @@ export class FeatureCompiler {
     if (field !== undefined) return field
     const known = `the columns of source ${this.#source.name} are ${listFields(this.#source.fields)}`
     return typeof column === 'string'
-      ? this.#fail(feature, `${what} reads column ${describeValue(column)}, which the source does not have; ${known}`)
+      ? this.#fail(
+          feature,
+          `${what} reads column ${describeValue(column)}, which the source does not have; ${known}${didYouMean(
+            column,
+            this.#source.fields.map(({ name }) => name),
+          )}`,
+        )
       : this.#fail(feature, `${what} reads a column by name or a function, found ${describeValue(column)}; ${known}`)
   }
 

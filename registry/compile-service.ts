@@ -7,6 +7,7 @@ import { checkName, compileFields, compileType } from './compile-source.ts'
 import type { Refuse } from './compile-source.ts'
 import { checkDescription } from './compile-view.ts'
 import { describeValue, isRecord, unknownName } from './describe-value.ts'
+import { didYouMean } from '../features/errors/closest-name.ts'
 
 /** A compiled view by name, with its version; null where the project has none of that name. */
 export type FindView = (name: string) => { readonly plan: ViewPlan; readonly version: string } | null
@@ -76,11 +77,13 @@ function selectFeature(
   refuse: Refuse,
 ): ServiceFeaturePlan {
   const found = plan.features.find(({ name }) => name === feature)
-  if (found === undefined)
+  if (found === undefined) {
+    const names = plan.features.map(({ name }) => name)
     return refuse(
       String(feature),
-      `service ${service}: view ${plan.name} has no feature ${describeValue(feature)}; it has ${plan.features.map(({ name }) => name).join(', ')}`,
+      `service ${service}: view ${plan.name} has no feature ${describeValue(feature)}; it has ${names.join(', ')}${didYouMean(String(feature), names)}`,
     )
+  }
   const { name, type } = found
   return { view: plan.name, viewVersion: version, feature: name, fullName: `${plan.name}__${name}`, type }
 }

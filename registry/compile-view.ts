@@ -10,6 +10,7 @@ import { checkName, compileEntity, compileSource } from './compile-source.ts'
 import type { Refuse } from './compile-source.ts'
 import { describeValue, isRecord, unknownName } from './describe-value.ts'
 import { parseDuration } from './durations.ts'
+import { didYouMean } from '../features/errors/closest-name.ts'
 
 export function versionOf(plan: unknown, code: string): string {
   return createHash('sha256').update(canonicalJson(plan)).update('\0').update(code).digest('hex')
@@ -78,7 +79,10 @@ function checkKey(
     if (field === undefined)
       refuse(
         'entity',
-        `view ${view}: source ${source.name} has no column ${column.name}, which entity ${entity.name} is keyed by`,
+        `view ${view}: source ${source.name} has no column ${column.name}, which entity ${entity.name} is keyed by${didYouMean(
+          column.name,
+          source.fields.map(({ name }) => name),
+        )}`,
       )
     else if (canonicalJson(field.type) !== canonicalJson(column.type))
       refuse(
@@ -104,7 +108,7 @@ function expectations(
     if (!(feature in features))
       refuse(
         feature,
-        `view ${view}: expect names the unknown feature ${feature}; its features are ${Object.keys(features).join(', ')}`,
+        `view ${view}: expect names the unknown feature ${feature}; its features are ${Object.keys(features).join(', ')}${didYouMean(feature, Object.keys(features))}`,
       )
   return expect
 }

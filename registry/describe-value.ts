@@ -1,4 +1,5 @@
 import { DEFINITION } from '../features/authoring/definitions.ts'
+import { didYouMean } from '../features/errors/closest-name.ts'
 
 /** What stands where something else was expected, for messages. Never throws, never prints contents beyond a short text. */
 export function describeValue(value: unknown): string {
@@ -26,6 +27,7 @@ export function isRecord(value: unknown): value is Readonly<Record<string, unkno
 /** The first name of `given` that is not among `known`, as a sentence, or null. */
 export function unknownName(given: Iterable<string>, known: readonly string[], what: string): string | null {
   for (const name of given)
-    if (!known.includes(name)) return `${what} has no option ${describeValue(name)}; it has ${known.join(', ')}`
+    if (!known.includes(name))
+      return `${what} has no option ${describeValue(name)}; it has ${known.join(', ')}${didYouMean(name, known)}`
   return null
 }

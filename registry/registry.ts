@@ -16,6 +16,7 @@ import type { TableSchedule } from './schedules.ts'
 import { moveServingAlias, readServiceAliases } from './serving-aliases.ts'
 import type { ServiceAlias } from './serving-aliases.ts'
 import { ViewSets } from './view-sets.ts'
+import { didYouMean } from '../features/errors/closest-name.ts'
 
 export type { PlanReport } from './plan-report.ts'
 
@@ -108,7 +109,10 @@ export class Registry {
     const sources = await this.sources()
     const found = sources.find((source) => source.name === name)
     if (found === undefined)
-      throw failRegistry('TM_UNKNOWN_SOURCE', `no source ${JSON.stringify(name)} is registered: ${known(sources)}`)
+      throw failRegistry(
+        'TM_UNKNOWN_SOURCE',
+        `no source ${JSON.stringify(name)} is registered: ${known(sources, name)}`,
+      )
     return found
   }
 
@@ -200,7 +204,7 @@ export class Registry {
       const names = (await this.serviceAliases()).map(({ name }) => ({ name }))
       throw failRegistry(
         'TM_UNKNOWN_SERVICE',
-        `no feature service ${JSON.stringify(asked)} is registered: ${known(names)}`,
+        `no feature service ${JSON.stringify(asked)} is registered: ${known(names, asked)}`,
       )
     }
     const plan = JSON.parse(row.plan) as ServicePlan
@@ -289,8 +293,9 @@ export class Registry {
   }
 }
 
-function known(named: readonly { name: string }[]): string {
-  return named.length === 0
+function known(named: readonly { name: string }[], asked: string): string {
+  const names = named.map(({ name }) => name)
+  return names.length === 0
     ? 'none is yet; run `tidemark apply`'
-    : `known are ${named.map(({ name }) => name).join(', ')}`
+    : `known are ${names.join(', ')}${didYouMean(asked, names)}`
 }

@@ -1,6 +1,7 @@
 import { isUtf8 } from 'node:buffer'
 import { parseExactJson } from '../features/values/json-values.ts'
 import { failServing } from './errors.ts'
+import { closestName } from '../features/errors/closest-name.ts'
 
 type Row = Readonly<Record<string, unknown>>
 
@@ -13,6 +14,8 @@ export interface FeaturesBody {
 /** Rows that one request may ask for. */
 export const ROWS_MAX = 10_000
 
+const PROPERTIES = ['entities', 'request']
+
 const SHAPE =
   'expected a JSON object like {"entities":[{…}]}, with "request":[{…}] where the service has request fields'
 
@@ -22,15 +25,18 @@ export function parseFeaturesBody(body: unknown): FeaturesBody {
   if (!isUtf8(body)) throw malformed('the body is not UTF-8')
   const parsed = parseJson(body.toString('utf8'))
   if (!isObject(parsed)) throw malformed('the body is not an object')
-  for (const name in parsed)
-    if (name !== 'entities' && name !== 'request')
-      throw malformed(`unknown property ${JSON.stringify(name.slice(0, 60))}`)
+  for (const name in parsed) if (!PROPERTIES.includes(name)) throw malformed(unknownProperty(name.slice(0, 60)))
   const entities = rowsOf(parsed.entities, 'entities')
   if (entities.length === 0) throw malformed('entities is empty: send at least one')
   const request = parsed.request === undefined ? [] : rowsOf(parsed.request, 'request')
   if (request.length !== 0 && request.length !== entities.length)
     throw malformed(`request has ${request.length} rows, entities ${entities.length}: send one for each entity`)
   return { entities, request }
+}
+
+function unknownProperty(name: string): string {
+  const close = closestName(name, PROPERTIES)
+  return `unknown property ${JSON.stringify(name)}${close === null ? '' : ` (did you mean ${JSON.stringify(close)}?)`}`
 }
 
 function parseJson(text: string): unknown {

@@ -10,6 +10,7 @@ import { paint } from '../terminal/style.ts'
 import { formatTable } from '../terminal/table.ts'
 import { parseTyped } from './parse-typed.ts'
 import { print, withProject } from './with-project.ts'
+import { didYouMean } from '../../features/errors/closest-name.ts'
 
 const EXAMPLES = `
 Names every entity key of the service and its request fields. Times are ISO-8601 or epoch milliseconds; whole numbers keep all their digits.
@@ -55,7 +56,7 @@ function checkNames(service: string, given: readonly string[], fields: readonly 
   if (unknown !== undefined)
     throw failCli(
       'TM_USAGE',
-      `${unknown} is neither a key nor a request field of ${service}: expected ${names.join(', ')}`,
+      `${unknown} is neither a key nor a request field of ${service}: expected ${names.join(', ')}${didYouMean(unknown, names)}`,
     )
 }
 

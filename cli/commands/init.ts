@@ -5,6 +5,7 @@ import { failCli } from '../errors.ts'
 import { cards } from '../templates/cards.ts'
 import { clicks } from '../templates/clicks.ts'
 import type { Template } from '../templates/template.ts'
+import { didYouMean } from '../../features/errors/closest-name.ts'
 
 const TEMPLATES: Readonly<Record<string, Template>> = { cards, clicks }
 const NAMES = Object.keys(TEMPLATES).join(', ')
@@ -17,7 +18,10 @@ export function registerInit(program: Command): void {
     .addHelpText('after', '\nExamples:\n  tidemark init my-features\n  tidemark init shop --template clicks\n')
     .action((dir: string, options: { template: string }) => {
       if (!Object.hasOwn(TEMPLATES, options.template))
-        throw failCli('TM_USAGE', `--template ${options.template}: expected one of ${NAMES}`)
+        throw failCli(
+          'TM_USAGE',
+          `--template ${options.template}: expected one of ${NAMES}${didYouMean(options.template, Object.keys(TEMPLATES))}`,
+        )
       const template = TEMPLATES[options.template]
       const folder = resolve(dir)
       checkFree(folder, dir)

@@ -22,15 +22,18 @@ export interface ServiceDefinition<V = unknown> {
 }
 
 type SelectionVector<L> =
-  L extends Selection<infer N, infer S, infer F, infer K>
-    ? { readonly [P in K & keyof F as `${N}__${P & string}`]: FeatureValue<S, F[P]> }
+  L extends Selection<infer N, infer S, infer F, infer K, infer Q>
+    ? { readonly [P in K & keyof F as `${N}__${P & string}`]: FeatureValue<S, F[P], P extends Q ? false : true> }
     : never
 type Intersect<U> = (U extends unknown ? (x: U) => void : never) extends (x: infer I) => void ? I : never
 type RequestVector<R extends Schema> = { readonly [K in keyof R]: ValueOf<R[K]> }
 type Flat<T> = { [K in keyof T]: T[K] }
-/** What derived functions see: features by full name, request fields. */
-type DerivedInput<L extends readonly unknown[], R extends Schema> = Flat<
-  Intersect<SelectionVector<L[number]>> & RequestVector<R>
+/**
+ * What derived functions see: features by full name, request fields, derived fields above (`plan` refuses those below). The types of their siblings cannot
+ * be inferred before their own (docs/decisions/0010): they are read as float64, the default.
+ */
+type DerivedInput<L extends readonly unknown[], R extends Schema, N, K> = Flat<
+  Intersect<SelectionVector<L[number]>> & RequestVector<R> & { readonly [P in Exclude<N, K> & string]: number | null }
 >
 type DerivedValue<T> = T extends TypeNode ? NonNullable<ValueOf<T>> : number
 /** A sentence as a property: as a text it would cancel out with the text that a function returns. */
@@ -43,7 +46,7 @@ type DerivedReturn<T> = [T] extends [number | null]
 /** What a caller of the service gets, by full name: features, request fields, derived fields. */
 export type FeatureVector<S> = S extends ServiceDefinition<infer V> ? V : never
 
-export interface ServiceOptions<L extends readonly unknown[], R extends Schema, D> extends Described {
+export interface ServiceOptions<L extends readonly unknown[], R extends Schema, D, N extends string> extends Described {
   /** Selections of views, in the order of the vector. */
   readonly features: L
   /** Fields that the caller sends with each row. */
@@ -52,12 +55,12 @@ export interface ServiceOptions<L extends readonly unknown[], R extends Schema, 
    * Pure functions of the vector so far, appended in order: a function that returns a number or null, or `{ type, value }` for another type. A throw, a
    * wrong type or a non-finite result is null, INVALID.
    */
-  readonly derive?: {
+  readonly derive?: Readonly<Record<N, unknown>> & {
     readonly [K in keyof D]:
-      | ((vector: DerivedInput<L, R>) => D[K] & DerivedReturn<D[K]>)
+      | ((vector: DerivedInput<L, R, N, K>) => D[K] & DerivedReturn<D[K]>)
       | {
           readonly type: D[K] & TypeNode
-          readonly value: (vector: DerivedInput<L, R>) => ValueOf<D[K]> | null
+          readonly value: (vector: DerivedInput<L, R, N, K>) => ValueOf<D[K]> | null
         }
   }
 }
@@ -67,9 +70,10 @@ export function featureService<
   const L extends readonly { readonly names: readonly unknown[] }[],
   const R extends Schema = Record<never, never>,
   D = Record<never, never>,
+  N extends string = never,
 >(
   name: string,
-  options: ServiceOptions<L, R, D>,
+  options: ServiceOptions<L, R, D, N>,
 ): ServiceDefinition<
   Flat<
     Intersect<SelectionVector<L[number]>> & RequestVector<R> & { readonly [K in keyof D]: DerivedValue<D[K]> | null }

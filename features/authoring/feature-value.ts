@@ -51,8 +51,23 @@ export type PresentValue<S extends Schema, F> =
         : never
     : never
 
-/** What a vector holds: null unless the feature has a default. */
-export type FeatureValue<S extends Schema, F> =
-  F extends FeatureNode<infer _A, infer _I, infer _N, infer _B, infer D>
-    ? PresentValue<S, F> | (D extends undefined ? null : never)
+/** Counts that are 0 where there is nothing to count, and have no other way to be null than expiry and rules. */
+type ZeroKinds = 'count' | 'countWhere' | 'approxDistinctCount'
+
+/**
+ * What a vector holds: null unless the feature has a default, or is a count (not a map of counts) that neither expires with its view's ttl nor can break
+ * a rule: `Strict` says that.
+ */
+export type FeatureValue<S extends Schema, F, Strict extends boolean> =
+  F extends FeatureNode<infer A, infer _I, infer _N, infer B, infer D>
+    ? | PresentValue<S, F>
+      | (D extends undefined
+          ? A extends ZeroKinds
+            ? B extends ''
+              ? Strict extends true
+                ? never
+                : null
+              : null
+            : null
+          : never)
     : never

@@ -25,7 +25,7 @@ export interface Described {
   readonly description?: string
 }
 
-export interface ViewOptions<S extends Schema, F, C extends Schema, X> extends Described {
+export interface ViewOptions<S extends Schema, F, C extends Schema, X, T extends string | undefined> extends Described {
   readonly entity: EntityDefinition<C> & CheckedEntity<S, C>
   readonly from: SourceDefinition<S>
   /** Pure. Only events for which it returns true count; a throw or another result is false, counted as a function error. */
@@ -37,16 +37,24 @@ export interface ViewOptions<S extends Schema, F, C extends Schema, X> extends D
   readonly features:
     (F & CheckedFeatures<S, F>) | ((on: Aggregations<EventOf<{ schema: S }>>) => F & CheckedFeatures<S, F>)
   /** A duration: at t every feature of an entity whose newest event is older than t − ttl reads null (or its default), EXPIRED. */
-  readonly ttl?: string
+  readonly ttl?: T
   /** A duration: how fresh values should be. Monitored, changes no value. */
   readonly freshness?: string
   readonly expect?: X & CheckedExpect<F, X>
 }
 
+/** Names of the features that expire or that a rule can make null. */
+type Lapsing<F, X, T> = [T] extends [undefined] ? Ruled<X> : keyof F
+type Ruled<X> = {
+  [K in keyof X]: keyof X[K] & Exclude<keyof Expectation, 'nullShare'> extends never ? never : K
+}[keyof X]
+
+/** `Q`: names of the features that can be null because of the view's ttl or rules, counts too. */
 export interface ViewDefinition<
   N extends string = string,
   S extends Schema = Schema,
   F extends Features = Readonly<Record<string, AnyFeature>>,
+  Q = unknown,
 > {
   readonly [DEFINITION]: 'view'
   readonly name: N
@@ -60,11 +68,11 @@ export interface ViewDefinition<
     readonly expect?: Readonly<Record<string, Expectation>>
   }
   /** All features, in the order of the definition. */
-  all(): Selection<N, S, F, Extract<keyof F, string>>
+  all(): Selection<N, S, F, Extract<keyof F, string>, Q>
   /** Some features, in the given order. */
   pick<const K extends readonly (Extract<keyof F, string> | (string & {}))[]>(
     ...names: K & CheckedNames<N, F, K>
-  ): Selection<N, S, F, Extract<K[number], keyof F>>
+  ): Selection<N, S, F, Extract<K[number], keyof F>, Q>
 }
 
 export interface Selection<
@@ -72,8 +80,9 @@ export interface Selection<
   S extends Schema = Schema,
   F extends Features = Readonly<Record<string, AnyFeature>>,
   K = string,
+  Q = unknown,
 > {
-  readonly view: ViewDefinition<N, S, F>
+  readonly view: ViewDefinition<N, S, F, Q>
   readonly names: readonly K[]
 }
 
@@ -84,10 +93,11 @@ export function featureView<
   const F extends Features,
   C extends Schema,
   const X extends Readonly<Record<string, Expectation>> = Record<never, never>,
->(name: N, options: ViewOptions<S, F, C, X>): ViewDefinition<N, S, F> {
+  const T extends string | undefined = undefined,
+>(name: N, options: ViewOptions<S, F, C, X, T>): ViewDefinition<N, S, F, Lapsing<F, X, T>> {
   const features = featuresOf<F>(options?.features)
   const names = Object.keys(features ?? {}) as Extract<keyof F, string>[]
-  const view: ViewDefinition<N, S, F> = Object.freeze({
+  const view: ViewDefinition<N, S, F, Lapsing<F, X, T>> = Object.freeze({
     [DEFINITION]: 'view' as const,
     name,
     options: { ...options, features },

@@ -7,6 +7,7 @@ import { ColumnCollector, duckType, duckValues, fixedWidth, validityOf } from '.
 import { conversion, extensionOf, fileSource, typedSource } from './file-conversion.ts'
 import { sqlName, sqlText } from './tables.ts'
 import type { ColumnBatch, FileColumn, RawChunk, ReadOptions, RowSource, Tables } from './tables.ts'
+import { didYouMean } from '../../features/errors/closest-name.ts'
 
 /** DuckDB's own vector size: the most rows a data chunk takes. */
 const CHUNK_ROWS = 2048
@@ -103,7 +104,10 @@ class DuckTables implements Tables {
       if (column === undefined)
         throw failStore(
           'TM_COLUMN_MISSING',
-          `${path} has no column ${field.name}; it has ${present.map(({ name }) => name).join(', ')}`,
+          `${path} has no column ${field.name}; it has ${present.map(({ name }) => name).join(', ')}${didYouMean(
+            field.name,
+            present.map(({ name }) => name),
+          )}`,
           { details: { path, column: field.name } },
         )
       const sql = conversion(source, column, field.type)

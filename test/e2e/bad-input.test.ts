@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { execFile, execFileSync } from 'node:child_process'
+import { execFileSync } from 'node:child_process'
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -12,6 +12,7 @@ import { openSqliteMetadata } from '../../stores/metadata/sqlite/open.ts'
 import { archiveFiles } from '../../stores/tables/archive-files.ts'
 import { countDeadLetters } from '../../streams/dead-letter-counts.ts'
 import { produce } from '../../streams/produce.ts'
+import { tidemark } from '../support/cli-process.ts'
 import { hasErrorCode, temporaryFolder } from '../support/folders.ts'
 import { Platform } from '../support/platform.ts'
 import { PAYMENTS, temporaryProject } from '../support/project.ts'
@@ -144,20 +145,6 @@ test('imported rows that cannot be taken in are dead letters with their row', as
     codes: { TM_EVENT_TYPE: 1, TM_EVENT_NULL: 1, TM_ARRIVAL_FUTURE: 1, TM_KEY_TOO_LONG: 1, TM_EVENT_TIME: 1 },
   })
 })
-
-interface Run {
-  readonly code: number
-  readonly stdout: string
-  readonly stderr: string
-}
-
-function tidemark(project: string, ...args: string[]): Promise<Run> {
-  return new Promise((resolve) => {
-    execFile(process.execPath, ['cli/main.ts', '--project', project, ...args], (error, stdout, stderr) => {
-      resolve({ code: error === null ? 0 : Number(error.code), stdout, stderr })
-    })
-  })
-}
 
 const HEADER = 'card_id,merchant,amount,paid_at'
 const FILES: Readonly<Record<string, string>> = {

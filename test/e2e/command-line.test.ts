@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { execFile, spawn } from 'node:child_process'
+import { spawn } from 'node:child_process'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
@@ -9,28 +9,9 @@ import { openSqliteMetadata } from '../../stores/metadata/sqlite/open.ts'
 import { openLmdbOnline } from '../../stores/online/lmdb/open.ts'
 import { Registry } from '../../registry/registry.ts'
 import { bucketOf } from '../../features/values/entity-key.ts'
+import { tidemark, tidemarkJson } from '../support/cli-process.ts'
 import { Random, runSeed } from '../support/random.ts'
 import { PAYMENTS, temporaryProject } from '../support/project.ts'
-
-interface Run {
-  readonly code: number
-  readonly stdout: string
-  readonly stderr: string
-}
-
-function tidemark(project: string, ...args: string[]): Promise<Run> {
-  return new Promise((resolve) => {
-    execFile(process.execPath, ['cli/main.ts', '--project', project, ...args], (error, stdout, stderr) => {
-      resolve({ code: error === null ? 0 : Number(error.code), stdout, stderr })
-    })
-  })
-}
-
-async function json<T>(project: string, ...args: string[]): Promise<T> {
-  const { code, stdout, stderr } = await tidemark(project, '--json', ...args)
-  assert.equal(code, 0, stderr)
-  return JSON.parse(stdout) as T
-}
 
 function writeEvents(
   project: string,
@@ -103,11 +84,11 @@ test(
   async (context) => {
     const random = new Random(runSeed('command line'))
     const project = temporaryProject(context, { 'features/card.ts': PAYMENTS })
-    const plan = await json<{ changes: { name: string }[] }>(project, 'apply')
+    const plan = await tidemarkJson<{ changes: { name: string }[] }>(project, 'apply')
     assert.deepEqual(plan.changes.map(({ name }) => name).sort(), ['card', 'card_spend', 'fraud', 'payments'])
-    assert.deepEqual(await json(project, 'plan'), { changes: [], catalogue: [] })
+    assert.deepEqual(await tidemarkJson(project, 'plan'), { changes: [], catalogue: [] })
 
-    const produced = await json<{ accepted: number; refused: number; codes: object }>(
+    const produced = await tidemarkJson<{ accepted: number; refused: number; codes: object }>(
       project,
       'produce',
       'payments',
@@ -123,12 +104,12 @@ test(
     assert.deepEqual(produced, { accepted: 500, refused: 2, codes: { TM_EVENT_NOT_JSON: 1, TM_EVENT_NULL: 1 } })
 
     const server = await startServer(context, project)
-    const running = await json<{ running: boolean; deadLetters: object }>(project, 'status')
+    const running = await tidemarkJson<{ running: boolean; deadLetters: object }>(project, 'status')
     assert.equal(running.running, true)
     assert.deepEqual(running.deadLetters, { payments: 2 })
     assert.match((await tidemark(project, 'start')).stderr, /TM_ALREADY_RUNNING/)
-    await json(project, 'produce', 'payments', writeEvents(project, 'two.jsonl', random, 700, Date.now()))
-    await json(project, 'wait', '--timeout', '30s')
+    await tidemarkJson(project, 'produce', 'payments', writeEvents(project, 'two.jsonl', random, 700, Date.now()))
+    await tidemarkJson(project, 'wait', '--timeout', '30s')
 
     const entities = Array.from({ length: 21 }, (_, i) => ({ card_id: `c-${i}` }))
     const served = await post(server.url, { entities, request: entities.map(() => ({ amount: 2.5 })) })
@@ -150,7 +131,7 @@ test(
     const rows = served.body.rows.map((row, i) => `${entities[i].card_id},${row.evaluatedAt},2.5`)
     writeFileSync(join(project, 'spine.csv'), `card_id,timestamp,amount\n${rows.join('\n')}\n`)
     const out = join(project, 'out.csv')
-    const first = await json<{ rows: number; outputSha256: string }>(
+    const first = await tidemarkJson<{ rows: number; outputSha256: string }>(
       project,
       'export',
       'fraud',
@@ -172,7 +153,7 @@ test(
         assert.deepEqual(encodeCell(parsed, 'PRESENT'), encodeCell(value, 'PRESENT'), `${feature} of row ${i}`)
       })
     })
-    const again = await json<{ outputSha256: string }>(
+    const again = await tidemarkJson<{ outputSha256: string }>(
       project,
       'export',
       'fraud',
@@ -183,7 +164,7 @@ test(
     )
     assert.equal(again.outputSha256, first.outputSha256)
 
-    const verified = await json<{ rows: number; mismatches: unknown[]; pending: number }>(project, 'verify')
+    const verified = await tidemarkJson<{ rows: number; mismatches: unknown[]; pending: number }>(project, 'verify')
     assert.equal(verified.rows, 21)
     assert.deepEqual(verified.mismatches, [])
     await server.kill('SIGTERM')

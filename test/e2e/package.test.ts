@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { execFileSync } from 'node:child_process'
+import { execFileSync, spawnSync } from 'node:child_process'
 import { mkdirSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { test } from 'node:test'
@@ -26,6 +26,20 @@ function installPacked(project: string): string {
   return join(installed, 'dist/cli/main.js')
 }
 
+/** What a caller gets from the packaged client: the exact vector of a definition, and a sentence for what is not in it. */
+const CLIENT = `import { openClient } from 'tidemark/client'
+import { fraud } from './features/card.ts'
+const client = await openClient({ project: '.' })
+const { rows } = await client.features(fraud, [{ card_id: 'c-1' }], [{ amount: 21 }])
+const [{ vector, statuses, evaluatedAt, stamps }] = rows
+const spend: number | null = vector.card_spend__spend_24h
+const biggest: number = vector.card_spend__biggest_30d
+const ratio: number | null = vector.amount_vs_mean
+const merchant: string | null = vector.card_spend__last_merchant
+console.log(JSON.stringify({ spend, biggest, ratio, merchant, status: statuses[0], evaluatedAt, offset: stamps[0].nextOffset }))
+await client.close()
+`
+
 test('the packed package works in an empty project: import, types and commands', { timeout: 120_000 }, (context) => {
   const project = temporaryProject(context, { 'features/card.ts': PAYMENTS })
   const main = installPacked(project)
@@ -44,6 +58,17 @@ test('the packed package works in an empty project: import, types and commands',
   execFileSync(process.execPath, [compiler, ...flags, 'ok.ts'], at)
   assert.throws(() => execFileSync(process.execPath, [compiler, ...flags, 'wrong.ts'], { ...at, stdio: 'pipe' }))
 
+  writeFileSync(join(project, 'client.ts'), CLIENT)
+  const withSources = [...flags, '--allowImportingTsExtensions', '--types', 'node']
+  execFileSync(process.execPath, [compiler, ...withSources, 'client.ts'], at)
+  writeFileSync(join(project, 'misread.ts'), `${CLIENT}\nexport const wrong = vector.card_spend__nosuch\n`)
+  const misread = spawnSync(process.execPath, [compiler, ...withSources, '--pretty', 'false', 'misread.ts'], at)
+  assert.match(misread.stdout, /^misread\.ts\(\d+,\d+\): error TS2\d+: Property 'card_spend__nosuch' does not exist/)
+  assert.equal(misread.stdout.trim().split('\n').length, 1, misread.stdout)
+
+  execFileSync(process.execPath, [main, 'init', 'made'], at)
+  execFileSync(process.execPath, [compiler, ...flags, 'made/features/card.ts'], at)
+
   const tidemark = (...args: string[]): unknown =>
     JSON.parse(
       execFileSync(process.execPath, [main, '--project', project, '--json', ...args], { ...at, stdio: 'pipe' }),
@@ -58,4 +83,8 @@ test('the packed package works in an empty project: import, types and commands',
   }
   assert.equal(answer.rows[0].values[answer.features.indexOf('card_spend__spend_24h')], 10.5)
   assert.equal(answer.rows[0].values[answer.features.indexOf('amount_vs_mean')], 2)
+  const read = JSON.parse(execFileSync(process.execPath, ['client.ts'], at)) as Record<string, unknown>
+  assert.equal(typeof read.evaluatedAt, 'number')
+  assert.deepEqual([read.spend, read.biggest, read.ratio, read.merchant, read.status], [10.5, 10.5, 2, 'm', 'PRESENT'])
+  assert.match(execFileSync(process.execPath, [main, '--project', 'made', 'apply'], at), /register/i)
 })

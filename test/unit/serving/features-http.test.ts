@@ -1,65 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { TestContext } from 'node:test'
 import Fastify from 'fastify'
 import type { FastifyInstance } from 'fastify'
-import { FeatureReader } from '../../../inference/assemble.ts'
-import { ServedLogger } from '../../../inference/served-logger.ts'
-import { buildApp } from '../../../serving/build-app.ts'
-import type { AppOptions } from '../../../serving/build-app.ts'
-import { answer } from '../../../serving/answer.ts'
-import { parseFeaturesBody } from '../../../serving/parse-features-body.ts'
-import { Platform } from '../../support/platform.ts'
-import { Random, runSeed } from '../../support/random.ts'
-
-const DEFINITIONS = `import { count, entity, featureService, featureView, last, latest, stream, sum, t } from 'tidemark'
-export const thing = entity('thing', { id: t.int64(), ok: t.bool(), kind: t.enum('x', 'y'), raw: t.bytes(), at: t.timestamp() })
-export const place = entity('place', { place: t.string() })
-export const things = stream('things', {
-  schema: { id: t.int64(), ok: t.bool(), kind: t.enum('x', 'y'), raw: t.bytes(), at: t.timestamp(), place: t.string(), amount: t.float64(), big: t.int64() },
-  eventTime: 'at',
-})
-export const thingView = featureView('thing_view', { entity: thing, from: things, features: { n: count().over('1h'), big: sum('big').over('1h'), raw: last('raw').over('lifetime') } })
-export const placeView = featureView('place_view', { entity: place, from: things, features: { total: sum('amount').over('1h'), newest: latest('amount') } })
-export const both = featureService('both', { features: [thingView.all(), placeView.all()], request: { amount: t.float64(), big: t.int64().nullable() } })
-export const places = featureService('places', { features: [placeView.all()] })
-`
-const NOW = Date.UTC(2024, 5, 1)
-const EVENT = `{"id":9007199254740993,"ok":true,"kind":"x","raw":"AQI=","at":${NOW - 1000},"place":"p","amount":0.1,"big":9223372036854775806}`
-const KEYS = `"id":9007199254740993,"ok":true,"kind":"x","raw":"AQI=","at":${NOW - 1000},"place":"p"`
-
-async function serve(
-  context: TestContext,
-  options: Partial<AppOptions> = {},
-): Promise<{ app: FastifyInstance; platform: Platform }> {
-  const platform = await Platform.open(context, DEFINITIONS, { now: NOW })
-  const { registry, log } = platform.context
-  const served = new ServedLogger({ log })
-  const app = await buildApp({
-    registry,
-    reader: platform.reader,
-    served,
-    clock: 'real',
-    unready: async () => [],
-    ...options,
-  })
-  context.after(async () => {
-    await app.close()
-    await served.close()
-  })
-  await platform.send('things', [EVENT])
-  platform.clock.ms = NOW
-  return { app, platform }
-}
-
-function post(
-  app: FastifyInstance,
-  service: string,
-  payload: string | Buffer,
-  headers: Record<string, string> = { 'content-type': 'application/json' },
-) {
-  return app.inject({ method: 'POST', url: `/v1/features/${service}`, headers, payload })
-}
+import { KEYS, post, serve } from '../../support/features-server.ts'
 
 test('keys and values of every type go through exactly; int64 with all digits, both ways', async (context) => {
   const { app } = await serve(context)
@@ -113,6 +56,7 @@ const REFUSED: readonly (readonly [string, string | Buffer, number, string, RegE
   ['no rows', '{"entities":[]}', 400, 'TM_REQUEST_MALFORMED', /entities is empty/],
   ['a row that is none', '{"entities":[1]}', 400, 'TM_REQUEST_MALFORMED', /row 0 of entities/],
   ['unknown property', `{"entities":[${ROW}],"x":1}`, 400, 'TM_REQUEST_MALFORMED', /unknown property "x"/],
+  ['misspelt property', `{"entitys":[${ROW}]}`, 400, 'TM_REQUEST_MALFORMED', /"entitys" \(did you mean "entities"\?\)/],
   ['__proto__', `{"entities":[${ROW}],"__proto__":{"x":1}}`, 400, 'TM_REQUEST_MALFORMED', /unknown property/],
   [
     'request of another length',
@@ -242,6 +186,10 @@ test(
     assert.match(form.body, /application\/json/)
     const unknown = await post(app, 'nope', `{"entities":[${ROW}]}`)
     assert.deepEqual([unknown.statusCode, unknown.json<{ code: string }>().code], [404, 'TM_UNKNOWN_SERVICE'])
+    const near = await post(app, 'place', `{"entities":[${ROW}]}`)
+    assert.match(near.json<{ error: string }>().error, /known are both, places, did you mean "places"\?$/)
+    const misspelt = await post(app, 'places', '{"entities":[{"palce":"p"}]}')
+    assert.match(misspelt.json<{ error: string }>().error, /place should be string, found nothing/)
     const route = await app.inject({ method: 'GET', url: '/v1/features/both' })
     assert.deepEqual([route.statusCode, route.json<{ code: string }>().code], [404, 'TM_ROUTE_UNKNOWN'])
     const request = await post(app, 'places', '{"entities":[{"place":"p"}],"request":[{"amount":1}]}')
@@ -254,39 +202,6 @@ test(
     assert.deepEqual(failures, [])
   },
 )
-
-test('over a socket: the bytes that a reader without memory gives, for text beyond ASCII too, by way of the cache or not', async (context) => {
-  const random = new Random(runSeed('answers over HTTP'))
-  const { app, platform } = await serve(context)
-  const url = await app.listen({ host: '127.0.0.1', port: 0 })
-  const { registry, online, buckets, partitions } = platform.context
-  const service = await registry.service('both')
-  const texts = ['p', 'é', '日本', '😀', String.raw`\"\u0000`, '']
-  for (let round = 0; round < 40; round++) {
-    const amount = random.next()
-    const entities = Array.from({ length: 1 + random.below(3) }, () => {
-      const fields = { ok: true, kind: 'x', raw: 'AQI=', at: NOW - 1000, place: random.pick(texts) }
-      return { id: 2 ** 53 - random.below(3), ...fields }
-    })
-    const request = entities.map(() => ({ amount, big: null }))
-    if (random.below(3) === 0)
-      await platform.send('things', [JSON.stringify({ ...random.pick(entities), amount, big: random.below(9) })])
-    platform.clock.ms += random.pick([0, 1, 60_000, 3_600_000])
-    const body = JSON.stringify({ entities, request })
-    const headers = { 'content-type': 'application/json', 'x-request-id': `r-${round}` }
-    const reply = await fetch(`${url}/v1/features/both`, { method: 'POST', headers, body })
-    const bytes = Buffer.from(await reply.arrayBuffer())
-    const options = { registry, online, buckets, partitions, now: () => platform.clock.ms, cacheBytesMax: 0 }
-    const parsed = parseFeaturesBody(Buffer.from(body))
-    const vectors = await new FeatureReader(options).read(service, parsed.entities, parsed.request)
-    assert.equal(bytes.toString('utf8'), answer(service, vectors, 'real'), `round ${round}`)
-    assert.equal(reply.headers.get('content-length'), String(bytes.length))
-    assert.equal(reply.headers.get('content-type'), 'application/json; charset=utf-8')
-    assert.equal(reply.headers.get('x-request-id'), `r-${round}`)
-  }
-  const { hits, evaluations } = platform.reader.counts
-  assert.ok(hits > 0 && evaluations > 0, `${hits} hits, ${evaluations} evaluations`)
-})
 
 test('a failure of the store is a 500 with a code, told to the operator under the request id', async (context) => {
   const failures: string[] = []
