@@ -86,5 +86,5 @@ test('the packed package works in an empty project: import, types and commands',
   const read = JSON.parse(execFileSync(process.execPath, ['client.ts'], at)) as Record<string, unknown>
   assert.equal(typeof read.evaluatedAt, 'number')
   assert.deepEqual([read.spend, read.biggest, read.ratio, read.merchant, read.status], [10.5, 10.5, 2, 'm', 'PRESENT'])
-  assert.match(execFileSync(process.execPath, [main, '--project', 'made', 'apply'], at), /register/i)
+  assert.match(execFileSync(process.execPath, [main, '--project', 'made', 'apply'], at), /^added +service +fraud/m)
 })
