@@ -109,12 +109,13 @@ async function parquetOf(
   copy: string,
   textColumns: readonly string[],
 ): Promise<ParquetFile> {
-  if (extensionOf(path) === 'parquet') {
-    const file = await readParquetFile(path)
+  const readable = await tables.readableFile(path)
+  if (extensionOf(readable) === 'parquet') {
+    const file = await readParquetFile(readable)
     if (file.rowGroups.every((rows) => rows <= ROW_GROUP_MAX)) return file
   }
   await tables.execute(
-    `COPY (SELECT * FROM ${fileSource(path, textColumns)}) TO ${sqlText(copy)} (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE ${ROW_GROUP_ROWS})`,
+    `COPY (SELECT * FROM ${fileSource(readable, textColumns)}) TO ${sqlText(copy)} (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE ${ROW_GROUP_ROWS})`,
   )
   return readParquetFile(copy)
 }

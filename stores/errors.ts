@@ -74,7 +74,7 @@ export const STORE_ERRORS = {
   TM_FILE_UNREADABLE: {
     disposition: 'reject',
     status: 422,
-    meaning: 'A file cannot be read as what its extension says (Parquet, CSV, JSONL).',
+    meaning: 'A file cannot be read as what its extension says (Parquet, CSV, JSONL, Arrow).',
   },
   TM_COLUMN_MISSING: { disposition: 'reject', status: 422, meaning: 'A file lacks a column that is needed.' },
   TM_COLUMN_TYPE: {

@@ -38,8 +38,8 @@ export function registerExport(program: Command): void {
   program
     .command('export <service>')
     .description('point-in-time training set for a spine')
-    .requiredOption('--spine <file>', 'entity keys, timestamp, request fields, labels (.parquet, .csv)')
-    .requiredOption('--out <file>', 'output (.parquet, .csv); a manifest is written beside it')
+    .requiredOption('--spine <file>', 'entity keys, timestamp, request fields, labels (.parquet, .arrow, .csv, .jsonl)')
+    .requiredOption('--out <file>', 'output (.parquet, .arrow, .csv); a manifest is written beside it')
     .option('--timestamp <column>', 'time column of the spine', 'timestamp')
     .option('--as-of <clock>', 'arrival or event-time', parseClock, 'arrival')
     .option('--positions <manifest>', 'see only what the export of this manifest saw')

@@ -46,6 +46,13 @@ export function extensionOf(path: string): string {
   return path.slice(path.lastIndexOf('.') + 1).toLowerCase()
 }
 
+const ARROW_EXTENSIONS = new Set(['arrow', 'feather', 'ipc'])
+
+/** Whether the extension says Arrow; DuckDB does not read such a file (see `Tables.readableFile`). */
+export function isArrowFile(path: string): boolean {
+  return ARROW_EXTENSIONS.has(extensionOf(path))
+}
+
 function formatOf(path: string): FileFormat {
   switch (extensionOf(path)) {
     case 'parquet':
@@ -59,7 +66,7 @@ function formatOf(path: string): FileFormat {
     default:
       throw failStore(
         'TM_FILE_UNREADABLE',
-        `${path}: the format follows the extension, and this one is not .parquet, .csv or .jsonl`,
+        `${path}: the format follows the extension, and this one is not .parquet, .csv, .jsonl, .arrow, .feather or .ipc`,
         { details: { path } },
       )
   }

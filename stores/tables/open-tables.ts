@@ -3,8 +3,9 @@ import { DuckDBDataChunk, DuckDBInstance } from '@duckdb/node-api'
 import type { DuckDBConnection } from '@duckdb/node-api'
 import type { FieldPlan } from '../../features/plan/field-type.ts'
 import { failStore } from '../errors.ts'
+import { ConvertedFiles } from './converted-files.ts'
 import { ColumnCollector, duckType, duckValues, fixedWidth, validityOf } from './duckdb-values.ts'
-import { conversion, extensionOf, fileSource, typedSource } from './file-conversion.ts'
+import { conversion, extensionOf, fileSource, isArrowFile, typedSource } from './file-conversion.ts'
 import { sqlName, sqlText } from './tables.ts'
 import type { ColumnBatch, FileColumn, RawChunk, ReadOptions, RowSource, Tables } from './tables.ts'
 import { didYouMean } from '../../features/errors/closest-name.ts'
@@ -25,7 +26,7 @@ export async function openTables(options: TablesOptions): Promise<Tables> {
   if (options.memoryMbMax !== undefined) settings.memory_limit = `${options.memoryMbMax}MB`
   if (options.threads !== undefined) settings.threads = String(options.threads)
   const instance = await DuckDBInstance.create(':memory:', settings)
-  return new DuckTables(instance, await connect(instance))
+  return new DuckTables(instance, await connect(instance), options.temporaryFolder)
 }
 
 async function connect(instance: DuckDBInstance): Promise<DuckDBConnection> {
@@ -42,22 +43,19 @@ const SHAPES: Readonly<Record<string, string>> = {
 class DuckTables implements Tables {
   readonly #instance: DuckDBInstance
   readonly #connection: DuckDBConnection
+  readonly #converted: ConvertedFiles
   #closed = false
 
-  constructor(instance: DuckDBInstance, connection: DuckDBConnection) {
+  constructor(instance: DuckDBInstance, connection: DuckDBConnection, temporaryFolder: string) {
     this.#instance = instance
     this.#connection = connection
+    this.#converted = new ConvertedFiles(temporaryFolder)
   }
 
   async describe(path: string): Promise<FileColumn[]> {
-    if (!existsSync(path))
-      throw failStore('TM_FILE_MISSING', `${path} does not exist: check the path`, { details: { path } })
-    if (statSync(path).size === 0)
-      throw failStore('TM_FILE_UNREADABLE', `${path} is empty: expected at least the names of columns`, {
-        details: { path },
-      })
+    const readable = await this.readableFile(path)
     try {
-      const reader = await this.#connection.runAndReadAll(`DESCRIBE SELECT * FROM ${fileSource(path)}`)
+      const reader = await this.#connection.runAndReadAll(`DESCRIBE SELECT * FROM ${fileSource(readable)}`)
       return reader.getRows().map((row) => ({ name: String(row[0]), type: String(row[1]) }))
     } catch (error) {
       throw failStore(
@@ -69,6 +67,16 @@ class DuckTables implements Tables {
         },
       )
     }
+  }
+
+  async readableFile(path: string): Promise<string> {
+    if (!existsSync(path))
+      throw failStore('TM_FILE_MISSING', `${path} does not exist: check the path`, { details: { path } })
+    if (statSync(path).size === 0)
+      throw failStore('TM_FILE_UNREADABLE', `${path} is empty: expected at least the names of columns`, {
+        details: { path },
+      })
+    return isArrowFile(path) ? this.#converted.parquetOf(path) : path
   }
 
   async *readColumns(
@@ -89,7 +97,7 @@ class DuckTables implements Tables {
     const named = fields.map((field, i) => `${columns[i]} AS ${sqlName(field.name)}`).join(', ')
     if (source.format === 'parquet')
       return {
-        sql: `SELECT file_row_number AS "__row", ${named} FROM read_parquet(${sqlText(path)}, file_row_number = true)`,
+        sql: `SELECT file_row_number AS "__row", ${named} FROM read_parquet(${sqlText(await this.readableFile(path))}, file_row_number = true)`,
         explain,
       }
     return { sql: `SELECT row_number() OVER () - 1 AS "__row", ${named} FROM ${source.sql}`, explain }
@@ -98,7 +106,7 @@ class DuckTables implements Tables {
   /** The SQL of each field of a file. */
   async #typed(path: string, fields: readonly FieldPlan[], options: ReadOptions) {
     const present = await this.describe(path)
-    const source = typedSource(path, present)
+    const source = typedSource(await this.readableFile(path), present)
     const columns = fields.map((field) => {
       const column = present.find(({ name }) => name === field.name)
       if (column === undefined)
@@ -123,7 +131,7 @@ class DuckTables implements Tables {
 
   /** Which column and row made a read fail. */
   async #explain(path: string, fields: readonly FieldPlan[], present: readonly FileColumn[]): Promise<Error | null> {
-    const source = typedSource(path, present)
+    const source = typedSource(await this.readableFile(path), present)
     for (const field of fields) {
       const column = present.find(({ name }) => name === field.name)
       if (column === undefined) continue
@@ -187,6 +195,16 @@ class DuckTables implements Tables {
     }
   }
 
+  async writeArrow(sql: string, path: string, milliseconds: ReadonlySet<string>): Promise<void> {
+    const { writeArrowFile } = await import('./arrow/write-arrow-file.ts')
+    const connection = await connect(this.#instance)
+    try {
+      await writeArrowFile(connection, { sql, path, milliseconds })
+    } finally {
+      connection.closeSync()
+    }
+  }
+
   async execute(sql: string): Promise<void> {
     await this.#connection.run(sql)
   }
@@ -224,6 +242,7 @@ class DuckTables implements Tables {
     this.#closed = true
     this.#connection.closeSync()
     this.#instance.closeSync()
+    this.#converted.close()
   }
 }
 

@@ -40,7 +40,7 @@ export interface RowSource {
 }
 
 /**
- * The tables port: reads and writes CSV, Parquet and JSONL, selects, sorts and joins (DuckDB). It never computes a feature. Timestamps in tables that
+ * The tables port: reads and writes CSV, Parquet, Arrow and JSONL, selects, sorts and joins (DuckDB). It never computes a feature. Timestamps in tables that
  * Tidemark makes are BIGINT epoch ms.
  */
 export interface Tables {
@@ -56,6 +56,10 @@ export interface Tables {
   scan(sql: string, onChunk: (chunk: RawChunk) => void, signal?: AbortSignal): Promise<void>
   /** As `readColumns`, for further SQL. */
   rowSource(path: string, fields: readonly FieldPlan[], options?: ReadOptions): Promise<RowSource>
+  /** A query's rows, in its order, as an Arrow file (IPC file format); columns named in `milliseconds` hold times as UTC milliseconds. */
+  writeArrow(sql: string, path: string, milliseconds: ReadonlySet<string>): Promise<void>
+  /** The file itself, or what an Arrow file holds as Parquet, kept until the tables are closed. TM_FILE_MISSING, TM_FILE_UNREADABLE. */
+  readableFile(path: string): Promise<string>
   execute(sql: string): Promise<void>
   /** A table in memory (spilling to disk) that `appendColumns` fills. */
   createTable(name: string, fields: readonly FieldPlan[]): Promise<void>
