@@ -3,6 +3,9 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { openTables } from '../stores/tables/open-tables.ts'
 import { CompactionRole } from '../streams/compact-archive.ts'
 import type { StreamContext } from '../streams/stream-context.ts'
+import type { DataGates } from './data-gates.ts'
+
+type GatedContext = StreamContext & { readonly gates: DataGates }
 
 const COMPACT_EVERY_MS = 15_000
 /** The longest that an export may take between listing a partition's files and having read them. */
@@ -12,24 +15,26 @@ const THREADS = 1
 const MEMORY_MB_MAX = 1024
 
 /** Compacts the archive beside other roles until aborted. */
-export async function compactUntil(context: StreamContext, dataFolder: string, signal: AbortSignal): Promise<void> {
+export async function compactUntil(context: GatedContext, dataFolder: string, signal: AbortSignal): Promise<void> {
   await withCompaction(context, dataFolder, async (role) => {
     while (!signal.aborted) {
-      await role.runOnce(signal)
+      const step = await context.gates.enterWork(signal)
+      await role.runOnce(signal).finally(() => step?.release())
       await pause(COMPACT_EVERY_MS, undefined, { signal }).catch(() => {})
     }
   })
 }
 
 /** Compacts the archive now, after a command that applied and archived by itself. */
-export async function compactOnce(context: StreamContext, dataFolder: string, signal?: AbortSignal): Promise<void> {
+export async function compactOnce(context: GatedContext, dataFolder: string, signal?: AbortSignal): Promise<void> {
   await withCompaction(context, dataFolder, async (role) => {
-    await role.runOnce(signal)
+    const step = await context.gates.enterWork(signal)
+    await role.runOnce(signal).finally(() => step?.release())
   })
 }
 
 async function withCompaction(
-  context: StreamContext,
+  context: GatedContext,
   dataFolder: string,
   run: (role: CompactionRole) => Promise<void>,
 ): Promise<void> {

@@ -12,6 +12,7 @@ import { openLmdbOnline } from '../stores/online/lmdb/open.ts'
 import { openTables } from '../stores/tables/open-tables.ts'
 import type { StreamContext } from '../streams/stream-context.ts'
 import { failCli } from './errors.ts'
+import { DataGates } from './data-gates.ts'
 import { projectSettings } from './project-settings.ts'
 import { openClock } from './simulated-clock.ts'
 
@@ -27,6 +28,7 @@ export interface Project extends StreamContext {
   readonly now: () => number
   readonly isClockSimulated: boolean
   readonly reader: FeatureReader
+  readonly gates: DataGates
   /** Which served vectors are logged for verification. */
   readonly served: { readonly share?: number; readonly rowsPerSecondMax?: number }
   close(): Promise<void>
@@ -42,6 +44,8 @@ export async function openProject(directory: string): Promise<Project> {
   const dataFolder = join(root, '.tidemark')
   mkdirSync(dataFolder, { recursive: true })
   const now = openClock(dataFolder, config.clock)
+  const gates = new DataGates(dataFolder)
+  const storesOpen = await gates.openStores()
   const log = await openLmdbLog({ path: join(dataFolder, 'log'), now })
   const online = await openLmdbOnline({ path: join(dataFolder, 'online'), now })
   const metadata = await openSqliteMetadata(join(dataFolder, 'metadata.sqlite'))
@@ -64,11 +68,13 @@ export async function openProject(directory: string): Promise<Project> {
     tables,
     registry,
     reader,
+    gates,
     served: config.served ?? {},
     buckets,
     partitions,
     close: async () => {
       for (const store of stores) await store.close()
+      storesOpen.release()
     },
   }
 }

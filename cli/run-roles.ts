@@ -4,6 +4,7 @@ import { ArchiveRole } from '../streams/archive.ts'
 import { StreamRole } from '../streams/stream-role.ts'
 import { createTopics } from '../streams/stream-context.ts'
 import type { StreamContext } from '../streams/stream-context.ts'
+import type { DataGates } from './data-gates.ts'
 
 const IDLE_MS = 5
 /** How often live events are archived: more often makes many small files. */
@@ -26,12 +27,27 @@ function createWorker(context: StreamContext, role: WorkRole): Worker {
 }
 
 /** Runs a role until aborted; the step under way is finished and flushed, so an abort loses nothing and leaves nothing to repeat. */
-export async function runWork(context: StreamContext, role: WorkRole, signal: AbortSignal): Promise<void> {
+export async function runWork(
+  context: StreamContext & { readonly gates: DataGates },
+  role: WorkRole,
+  signal: AbortSignal,
+): Promise<void> {
   await createTopics(context)
-  const worker = createWorker(context, role)
+  let worker = createWorker(context, role)
+  let generation: number | null = null
   const reported = new Set<string>()
   while (!signal.aborted) {
-    const moved = await worker.runOnce()
+    const step = await context.gates.enterWork(signal)
+    if (step === null) break
+    let moved: number
+    try {
+      // History was changed: what the worker holds in memory is of the old one.
+      if (generation !== null && step.generation !== generation) worker = createWorker(context, role)
+      generation = step.generation
+      moved = await worker.runOnce()
+    } finally {
+      step.release()
+    }
     for (const [name, { code, message }] of worker.stopped ?? []) {
       if (reported.has(name)) continue
       reported.add(name)
@@ -40,7 +56,12 @@ export async function runWork(context: StreamContext, role: WorkRole, signal: Ab
     if (role === 'archive') await pause(ARCHIVE_EVERY_MS, undefined, { signal }).catch(() => {})
     else await new Promise((resolve) => (moved > 0 ? setImmediate(resolve) : setTimeout(resolve, IDLE_MS)))
   }
-  await worker.settle?.()
+  const last = await context.gates.enterWork()
+  try {
+    if (last?.generation === generation) await worker.settle?.()
+  } finally {
+    last?.release()
+  }
 }
 
 export interface DrainOptions {
@@ -48,6 +69,8 @@ export interface DrainOptions {
   readonly roles?: readonly WorkRole[]
   readonly signal?: AbortSignal
   readonly onProgress?: (moved: number) => void
+  /** Of the data folder, where other processes may work on it. */
+  readonly gates?: DataGates
 }
 
 /** Runs roles until nothing moves: what was appended is applied, or archived. Returns how much moved. Throws the cause if a part stopped, when all others are through. */
@@ -57,7 +80,12 @@ export async function drain(context: StreamContext, options: DrainOptions = {}):
   const workers = roles.map((role) => createWorker(context, role))
   for (let total = 0; ;) {
     let moved = 0
-    for (const worker of workers) if (signal?.aborted !== true) moved += await worker.runOnce()
+    const step = (await options.gates?.enterWork(signal)) ?? null
+    try {
+      for (const worker of workers) if (signal?.aborted !== true) moved += await worker.runOnce()
+    } finally {
+      step?.release()
+    }
     if (moved === 0) {
       for (const { stopped } of workers) for (const cause of stopped?.values() ?? []) throw cause
       return total

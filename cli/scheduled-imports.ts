@@ -23,7 +23,8 @@ export async function importUntil(project: Project, signal: AbortSignal, log: Lo
   }
   const imports = new ScheduledImports(project, { directory, now, wallClock: Date.now, onRun })
   while (!signal.aborted) {
-    await imports.runOnce(signal)
+    const step = await project.gates.enterWork(signal)
+    await imports.runOnce(signal).finally(() => step?.release())
     await pause(LOOK_EVERY_MS, undefined, { signal }).catch(() => {})
   }
 }

@@ -26,7 +26,7 @@ export async function settle(project: Project, options: SettleOptions = {}): Pro
       const lock = await takeOver(project.dataFolder, role, options.signal)
       if (lock !== null) held.push({ role, lock })
     }
-    if (held.length > 0) await drain(project, { ...options, roles: held.map(({ role }) => role) })
+    if (held.length > 0) await drain(project, { ...options, gates: project.gates, roles: held.map(({ role }) => role) })
     if (held.some(({ role }) => role === 'archive')) await compactOnce(project, project.dataFolder, options.signal)
   } finally {
     for (const { lock } of held) lock.release()

@@ -1,10 +1,10 @@
 import type { CompiledView } from '../features/kernel/compiled-view.ts'
-import type { FieldPlan, Value } from '../features/plan/field-type.ts'
 import { bucketOf, entityKeyBytes, partitionOf } from '../features/values/entity-key.ts'
 import type { ServedRow } from '../inference/served-record.ts'
 import { keyedLogOf } from '../registry/keyed-logs.ts'
 import { archiveCandidates, archiveFiles } from '../stores/tables/archive-files.ts'
 import type { ArchiveCandidate, ArchiveFile } from '../stores/tables/archive-files.ts'
+import { sqlLiteral } from '../stores/tables/sql-literal.ts'
 import { sqlName, sqlText } from '../stores/tables/tables.ts'
 import type { OfflineContext } from './evaluate-rows.ts'
 
@@ -55,7 +55,7 @@ export async function entityEvents(
   if (files.length === 0) return []
   const paths = await Promise.all(files.map(({ name }) => context.objects.localPath(name)))
   const isOwn = view.plan.entity.columns.map(
-    (field) => `${sqlName(field.name)} = ${literal(field, row.entity[field.name])}`,
+    (field) => `${sqlName(field.name)} = ${sqlLiteral(field, row.entity[field.name])}`,
   )
   const { rows, columns } = await context.tables.queryAll(
     `SELECT "__offset"::DOUBLE, max(least("__event_time", "__arrival"))::DOUBLE FROM read_parquet([${paths.map(sqlText).join(', ')}])
@@ -67,15 +67,4 @@ export async function entityEvents(
   )
   const [offsets, taus] = columns.map((column) => (column.storage === 'number' ? column.values : new Float64Array(0)))
   return Array.from({ length: rows }, (_, i) => ({ offset: offsets[i], tau: taus[i] }))
-}
-
-/** A key as the archive's column has it. */
-function literal(field: FieldPlan, value: Value): string {
-  if (typeof value === 'string') return sqlText(value)
-  if (value instanceof Uint8Array)
-    return `'${Array.from(value, (byte) => String.raw`\x${byte.toString(16).padStart(2, '0')}`).join('')}'::BLOB`
-  if (typeof value === 'boolean' || typeof value === 'bigint') return String(value)
-  return field.type.kind === 'float64' || field.type.kind === 'float32'
-    ? `${Number(value)}::DOUBLE`
-    : String(Number(value))
 }

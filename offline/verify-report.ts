@@ -24,6 +24,8 @@ export interface VerifyReport {
   readonly values: number
   /** Vectors whose events are not archived yet: verify again later. */
   readonly pending: number
+  /** Vectors that differ because events of a forgotten key were removed from under them: neither matches nor mismatches. */
+  readonly forgotten: number
   readonly features: Readonly<Record<string, FeatureCount>>
   /** What was found damaged: archive files, and records of the served log. */
   readonly damaged: readonly string[]
@@ -39,6 +41,7 @@ export class VerifyTally {
   rows = 0
   values = 0
   pending = 0
+  forgotten = 0
   readonly #features = new Map<string, FeatureCount>()
   readonly #damaged = new Set<string>()
   readonly #mismatches: Mismatch[] = []
@@ -65,6 +68,7 @@ export class VerifyTally {
       rows: this.rows,
       values: this.values,
       pending: this.pending,
+      forgotten: this.forgotten,
       features: Object.fromEntries(this.#features),
       damaged: [...this.#damaged],
       mismatches: this.#mismatches,

@@ -7,6 +7,9 @@ import { readServed } from '../inference/served-log.ts'
 import type { ServedSelection } from '../inference/served-log.ts'
 import type { ServedRow } from '../inference/served-record.ts'
 import { vectorNames } from '../inference/service-layout.ts'
+import { entityKeyBytes } from '../features/values/entity-key.ts'
+import { ForgottenKeys } from '../registry/forgotten-keys.ts'
+import type { TouchedEntity } from '../registry/forgotten-keys.ts'
 import { keyedLogOf } from '../registry/keyed-logs.ts'
 import { isArchiveFileIntact } from '../stores/tables/archive-hashes.ts'
 import type { ArchiveProgress } from '../stores/tables/archive-layout.ts'
@@ -59,6 +62,8 @@ class Verification {
   readonly #context: ExplainContext
   /** Damage by keyed log and partition; null: none. */
   readonly #damage = new Map<string, string | null>()
+  #forgotten: ForgottenKeys | null = null
+  #touched: ReadonlyMap<string, TouchedEntity> | null = null
 
   constructor(context: ExplainContext) {
     this.#context = context
@@ -110,11 +115,31 @@ class Verification {
       const { values, statuses } = recomputedVector(service, recomputed, rows[at], at)
       const cells = values.map((value, c) => encodeCell(value, statuses[c]))
       const isMatch = cells.map((cell, c) => Buffer.compare(cell, rows[at].cells[c]) === 0)
+      if (isMatch.includes(false) && (await this.#lostEvents(views, rows[at]))) {
+        this.tally.forgotten++
+        continue
+      }
       this.tally.values += cells.length
       isMatch.forEach((match, c) => this.tally.count(names[c], match))
       if (isMatch.includes(false))
         await this.#report(service, views, rows[at], cells, isMatch, explained++ < EXPLAINED_MAX)
     }
+  }
+
+  /** Whether a row was served from events that were removed since, with a key that was forgotten. */
+  async #lostEvents(views: readonly CompiledView[], row: ServedRow): Promise<boolean> {
+    const keys = (this.#forgotten ??= await ForgottenKeys.open(this.#context.metadata))
+    const touched = (this.#touched ??= await keys.listTouched())
+    return (
+      touched.size > 0 &&
+      views.some((view) => {
+        const components = view.plan.entity.columns.map(({ name }) => row.entity[name] ?? null)
+        if (components.includes(null)) return false
+        const { name } = view.plan.entity
+        const found = touched.get(`${keyedLogOf(view)}/${keys.hash(name, entityKeyBytes(components))}`)
+        return found !== undefined && stampOffset(row, view) <= found.belowOffset
+      })
+    )
   }
 
   /** Rows whose partitions' archive files are as they were written; the others are reported as a whole. */

@@ -8,6 +8,11 @@ export const REGISTRY_ERRORS = {
     meaning:
       'A definition file cannot be loaded (syntax error, failing import, or it throws). The message has the file and the reason.',
   },
+  TM_UNKNOWN_ENTITY: {
+    disposition: 'reject',
+    status: 404,
+    meaning: 'No entity of this name is registered. The message lists those that are.',
+  },
   TM_DEFINITION_INVALID: {
     disposition: 'reject',
     status: 422,

@@ -38,6 +38,6 @@ export async function waitForProcessLock(path: string, signal: AbortSignal): Pro
   return null
 }
 
-function isBusy(error: unknown): boolean {
+export function isBusy(error: unknown): boolean {
   return error instanceof Error && 'errcode' in error && (error.errcode === 5 || error.errcode === 6)
 }

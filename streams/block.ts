@@ -38,6 +38,9 @@ export interface Block {
   /** NaN: known when the block was appended. */
   readonly arrival: Float64Array
   readonly columns: readonly Column[]
+  /** Of a block that events were removed from (see `thinned-block.ts`): the places of those that stay, and the last sequence that it had. */
+  readonly indexes?: Int32Array
+  readonly last?: Sequence
 }
 
 export const NO_SEQUENCE: Sequence = { offset: -1, index: -1 }

@@ -1,12 +1,12 @@
 import type { FieldPlan } from '../features/plan/field-type.ts'
 import type { EventBatch } from '../features/values/event-batch.ts'
 import type { LogRecord } from '../stores/log/log.ts'
-import { decodeBlock } from './block.ts'
 import type { Block } from './block.ts'
 import { failStream } from './errors.ts'
 import { gatherColumn } from '../features/values/gather.ts'
 import type { OriginFilter } from './origin-filter.ts'
 import type { PlacedBlock } from './recent-blocks.ts'
+import { decodeKeyedBlock, indexOf } from './thinned-block.ts'
 
 /** One record of a keyed log as events, without those seen before. null: nothing new in it. TM_BLOCK_UNREADABLE, TM_STREAM_GAP. */
 export function readKeyedRecord(
@@ -44,13 +44,13 @@ export function acceptBlock(
     arrival,
     tau,
     offset: new Float64Array(length).fill(offset),
-    index,
+    index: block.indexes === undefined ? index : index.map((row) => indexOf(block, row)),
   }
 }
 
 function readBlock(record: LogRecord, fields: readonly FieldPlan[], where: string): Block {
   try {
-    return decodeBlock(record.value, fields)
+    return decodeKeyedBlock(record.value, fields)
   } catch (error) {
     throw failStream(
       'TM_BLOCK_UNREADABLE',

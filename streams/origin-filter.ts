@@ -3,6 +3,7 @@ import { ByteWriter } from '../features/values/byte-writer.ts'
 import type { Block, Sequence } from './block.ts'
 import { NO_SEQUENCE } from './block.ts'
 import { failStream } from './errors.ts'
+import { lastSequence } from './thinned-block.ts'
 
 /** Whether a comes after b. */
 export function isAfter(aOffset: number, aIndex: number, b: Sequence): boolean {
@@ -50,10 +51,8 @@ export class OriginFilter {
     }
     let row = 0
     while (row < block.length && !isAfter(block.sequenceOffset[row], block.sequenceIndex[row], seen)) row++
-    if (row < block.length) {
-      const last = block.length - 1
-      this.#highest.set(block.origin, { offset: block.sequenceOffset[last], index: block.sequenceIndex[last] })
-    }
+    const last = lastSequence(block)
+    if (isAfter(last.offset, last.index, seen)) this.#highest.set(block.origin, last)
     return row
   }
 }

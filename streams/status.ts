@@ -1,6 +1,6 @@
 import type { KeyedLog } from '../registry/keyed-logs.ts'
 import type { ArchiveProgress } from '../stores/tables/archive-layout.ts'
-import { decodeBlock } from './block.ts'
+import { decodeKeyedBlock } from './thinned-block.ts'
 import { countDeadLetters } from './dead-letter-counts.ts'
 import { keyedTopic } from './stream-context.ts'
 import type { StreamContext } from './stream-context.ts'
@@ -103,7 +103,7 @@ async function lagOf(
 /** Events of a block; a damaged one counts as one: its partition has stopped, and status must tell of it all the same. */
 function eventsOf(value: Uint8Array, { source }: KeyedLog): number {
   try {
-    return decodeBlock(value, source.fields).length
+    return decodeKeyedBlock(value, source.fields).length
   } catch {
     return 1
   }

@@ -72,7 +72,11 @@ async function replay(project: Project, json: boolean, options: LetterOptions): 
   const read = new Set((await project.registry.keyedLogs()).map(({ source }) => source.name))
   for (const source of await sourcesOf(project, options)) {
     if (options.source === undefined && !read.has(source)) continue
-    const result = await replayDeadLetters(project, source, { code: options.code, limit: limit - total.replayed })
+    const step = await project.gates.enterWork()
+    const result = await replayDeadLetters(project, source, {
+      code: options.code,
+      limit: limit - total.replayed,
+    }).finally(() => step?.release())
     total.replayed += result.replayed
     total.refused += result.refused
     for (const [code, count] of Object.entries(result.codes)) total.codes[code] = (total.codes[code] ?? 0) + count

@@ -63,6 +63,7 @@ async function runExport(service: string, options: Options, { project, json, sig
     phase = at.phase
     line.update(at.done, at.total)
   }
+  const reading = await project.gates.readArchive(signal)
   try {
     const manifest = await exportTrainingSet(project, { ...options, service, pinned, signal, onProgress })
     line.end()
@@ -70,6 +71,8 @@ async function runExport(service: string, options: Options, { project, json, sig
   } catch (error) {
     stopped()
     throw error
+  } finally {
+    reading?.release()
   }
 }
 

@@ -8,6 +8,7 @@ import { answer } from '../../serving/answer.ts'
 import { failCli } from '../errors.ts'
 import { paint } from '../terminal/style.ts'
 import { formatTable } from '../terminal/table.ts'
+import { parsePairs } from './parse-pairs.ts'
 import { parseTyped } from './parse-typed.ts'
 import { print, withProject } from './with-project.ts'
 import { didYouMean } from '../../features/errors/closest-name.ts'
@@ -38,16 +39,6 @@ export function registerGet(program: Command): void {
         else print(false, null, describe(FeatureReader.names(service), vectors[0], project.isClockSimulated))
       })
     })
-}
-
-function parsePairs(pairs: readonly string[]): Map<string, string> {
-  return new Map(
-    pairs.map((pair) => {
-      const at = pair.indexOf('=')
-      if (at < 1) throw failCli('TM_USAGE', `${pair}: expected key=value`)
-      return [pair.slice(0, at), pair.slice(at + 1)]
-    }),
-  )
 }
 
 function checkNames(service: string, given: readonly string[], fields: readonly FieldPlan[]): void {

@@ -30,11 +30,13 @@ export function registerImport(program: Command): void {
         const rows = await countRows(project.tables, files)
         const reading = progress('import', 'rows')
         const onProgress = (done: number): void => reading.update(done, rows)
+        // Its events go into several logs: history must not change in between.
+        const step = await project.gates.enterWork(signal)
         const result = await importFiles(project, source, files, {
           arrival: options.arrival ?? null,
           onProgress,
           signal,
-        })
+        }).finally(() => step?.release())
         checkStopped(signal, () => {
           const taken = describeCount(result.accepted)
           return `${taken} rows are in the log and stay there. The same command goes on from there; no row is taken in twice.`

@@ -35,7 +35,12 @@ export function registerVerify(program: Command): void {
         const archiving = progress('archive', 'events')
         // Only the archive has to be up to date: stored states are what is being verified.
         await doing(project, 'archive', async () => {
-          await drain(project, { roles: ['archive'], signal, onProgress: (moved) => archiving.update(moved) })
+          await drain(project, {
+            roles: ['archive'],
+            gates: project.gates,
+            signal,
+            onProgress: (moved) => archiving.update(moved),
+          })
         })
         stopped()
         archiving.end()
@@ -44,7 +49,8 @@ export function registerVerify(program: Command): void {
           stopped()
           verifying.update(rows)
         }
-        const report = await verifyServed(project, { ...options, onProgress })
+        const reading = await project.gates.readArchive(signal)
+        const report = await verifyServed(project, { ...options, onProgress }).finally(() => reading?.release())
         stopped()
         verifying.end()
         print(json, report, describe(report))

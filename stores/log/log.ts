@@ -46,6 +46,15 @@ export interface Log {
   append(topic: string, partition: number, values: readonly Uint8Array[]): Promise<AppendResult>
   /** Several appends; the embedded log makes them one atomic transaction, other adapters may not. Results in order. */
   appendAll(appends: readonly TopicAppend[]): Promise<AppendResult[]>
+  /**
+   * Replaces the values of records, or removes records (null), in one change; their offsets and append times, and all other records, stay. Records that are not there
+   * are left out. Readers at work see the old record or the new one.
+   */
+  rewrite(
+    topic: string,
+    partition: number,
+    changes: readonly { readonly offset: number; readonly value: Uint8Array | null }[],
+  ): Promise<void>
   /** Records from `fromOffset` on, at least one if there is one, about `maxBytes` at most. Empty at the end. */
   read(topic: string, partition: number, fromOffset: number, maxBytes: number): Promise<LogRecord[]>
   /** The offset the next record will get. */

@@ -81,6 +81,16 @@ export interface ParkedView extends BucketId {
   readonly epoch: number
 }
 
+/** States as a replay of another history gives them. */
+export interface BucketRewrite extends BucketId {
+  /** Of the live marker as the caller saw it; null: there was none. */
+  readonly expectedOffset: number | null
+  /** Of versions of the live set, both parts. */
+  readonly writes: readonly { readonly view: string; readonly key: Uint8Array; readonly state: StateParts | null }[]
+  /** A key whose states go from every version. */
+  readonly forget?: Uint8Array
+}
+
 export interface EntityRead extends BucketId {
   readonly keys: readonly StateKey[]
   /** The marker that an earlier read of these keys gave: while it is unchanged, the states are left out. */
@@ -133,5 +143,10 @@ export interface OnlineStore {
   leave(moves: readonly ViewMove[]): Promise<FlushOutcome[]>
   /** Drops versions outside the live set, one atomic change per bucket: own marker and all states, if the marker is as the caller saw it. */
   drop(parked: readonly ParkedView[]): Promise<FlushOutcome[]>
+  /**
+   * Replaces states, drops the versions outside the live set (marker and states: they begin anew) and bumps the live marker's epoch, so that what an owner still
+   * holds is refused. One atomic change per bucket; `other-offset`, and nothing changed, where the live marker is not as expected.
+   */
+  rewrite(rewrites: readonly BucketRewrite[]): Promise<FlushOutcome[]>
   close(): Promise<void>
 }

@@ -70,6 +70,32 @@ export function logContract(name: string, fixture: (context: TestContext) => Pro
     assert.deepEqual([...held.value], [1, 2, 3])
   })
 
+  check('a rewrite changes or removes records and nothing else; absent ones are left out', async (log, fixture) => {
+    await log.createTopic('a', { partitions: 2 })
+    fixture.setNow(5000)
+    await log.append('a', 0, [bytes(1), bytes(2), bytes(3)])
+    await log.append('a', 1, [bytes(7)])
+    fixture.setNow(6000)
+    const reader = await fixture.open()
+    await log.rewrite('a', 0, [
+      { offset: 0, value: null },
+      { offset: 1, value: bytes(8, 8) },
+      { offset: 9, value: bytes(9) },
+    ])
+    const records = await reader.read('a', 0, 0, 1 << 20)
+    assert.deepEqual(
+      records.map(({ offset, appendTime, value }) => [offset, appendTime, ...value]),
+      [
+        [1, 5000, 8, 8],
+        [2, 5000, 3],
+      ],
+    )
+    assert.equal(await reader.endOffset('a', 0), 3)
+    assert.equal(await reader.startOffset('a', 0), 1)
+    assert.equal((await log.append('a', 0, [bytes(4)])).baseOffset, 3)
+    assert.equal((await reader.read('a', 1, 0, 1 << 20)).length, 1)
+  })
+
   check('append times never go back, even when the clock does', async (log, { setNow }) => {
     await log.createTopic('a', { partitions: 2 })
     setNow(5000)

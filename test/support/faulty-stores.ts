@@ -26,10 +26,10 @@ export class Fuse {
 }
 
 const OPERATIONS = {
-  log: ['append', 'appendAll', 'read', 'endOffset', 'createTopic'],
-  online: ['claim', 'flush', 'read', 'markers', 'join', 'leave', 'claimBackfill', 'drop'],
+  log: ['append', 'appendAll', 'read', 'endOffset', 'createTopic', 'rewrite'],
+  online: ['claim', 'flush', 'read', 'markers', 'join', 'leave', 'claimBackfill', 'drop', 'rewrite'],
   metadata: ['readProgress', 'writeProgress'],
-  objects: ['createFromFile', 'list'],
+  objects: ['createFromFile', 'list', 'delete'],
   registry: ['keyedLogs', 'serviceAliases', 'moveServingAlias'],
 } as const
 

@@ -156,6 +156,24 @@ class LmdbLog implements Log {
     return { baseOffset: end.offset, appendTime }
   }
 
+  async rewrite(
+    topic: string,
+    partition: number,
+    changes: readonly { readonly offset: number; readonly value: Uint8Array | null }[],
+  ): Promise<void> {
+    this.#db.transactionSync(() => {
+      const { number } = this.#required(topic, partition)
+      for (const { offset, value } of changes) {
+        const key = recordKey(number, partition, offset)
+        const held = this.#db.getBinary(key)
+        if (held === undefined) continue
+        if (value === null) this.#db.removeSync(key)
+        else this.#db.putSync(key, Buffer.concat([held.subarray(0, 8), value]))
+      }
+    })
+    await this.#db.flushed
+  }
+
   async read(topic: string, partition: number, fromOffset: number, maxBytes: number): Promise<LogRecord[]> {
     this.#db.resetReadTxn()
     const { number } = this.#required(topic, partition)

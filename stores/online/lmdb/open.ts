@@ -8,6 +8,7 @@ import type {
   BackfillClaim,
   BucketFlush,
   BucketId,
+  BucketRewrite,
   EntityRead,
   EntityReadResult,
   FlushOutcome,
@@ -17,6 +18,8 @@ import type {
   ViewMove,
 } from '../online-store.ts'
 import { isSameRevision } from '../online-store.ts'
+import { bucketKey, markerKey, prefixEnd, stateKey, VERSION_BYTES } from './keys.ts'
+import type { MarkerId } from './keys.ts'
 
 /*
  * Keys (u16 big-endian bucket, so that a bucket is a key range):
@@ -28,9 +31,7 @@ import { isSameRevision } from '../online-store.ts'
  */
 const OPEN = 'o'
 const SEALED = 's'
-type Part = typeof OPEN | typeof SEALED
 
-const KEY_BYTES_MAX = 1900
 const SCAN_KEYS = 1000
 
 export interface LmdbOnlineOptions {
@@ -218,6 +219,43 @@ class LmdbOnlineStore implements OnlineStore {
     return outcomes
   }
 
+  async rewrite(rewrites: readonly BucketRewrite[]): Promise<FlushOutcome[]> {
+    const outcomes = this.#db.transactionSync(() => rewrites.map((rewrite) => this.#rewriteOne(rewrite)))
+    await this.#db.flushed
+    return outcomes
+  }
+
+  #rewriteOne(rewrite: BucketRewrite): FlushOutcome {
+    const live = this.#marker(rewrite)
+    if ((live?.nextOffset ?? null) !== rewrite.expectedOffset) return 'other-offset'
+    for (const { view, key, state } of rewrite.writes) {
+      for (const [part, bytes] of [
+        [OPEN, state?.open],
+        [SEALED, state?.sealed],
+      ] as const) {
+        const at = stateKey(part, rewrite, view, key)
+        if (bytes == null) this.#db.removeSync(at)
+        else this.#db.putSync(at, asBuffer(bytes))
+      }
+    }
+    const own = bucketKey('b', rewrite.keyedLog, rewrite.bucket)
+    for (const key of Array.from(this.#db.getKeys({ start: own, end: prefixEnd(own) }))) {
+      this.#dropStates(rewrite, key.toString('hex', own.length))
+      this.#db.removeSync(key)
+    }
+    if (rewrite.forget !== undefined) this.#forget(rewrite, rewrite.forget)
+    if (live !== null) this.#putMarker(rewrite, { ...live, epoch: live.epoch + 1 })
+    return 'applied'
+  }
+
+  #forget({ keyedLog, bucket }: BucketId, key: Uint8Array): void {
+    for (const part of [OPEN, SEALED] as const) {
+      const start = bucketKey(part, keyedLog, bucket)
+      for (const at of Array.from(this.#db.getKeys({ start, end: prefixEnd(start) })))
+        if (Buffer.compare(at.subarray(start.length + VERSION_BYTES), key) === 0) this.#db.removeSync(at)
+    }
+  }
+
   #dropStates({ keyedLog, bucket }: BucketId, view: string): void {
     for (const part of [OPEN, SEALED] as const) {
       const start = Buffer.concat([bucketKey(part, keyedLog, bucket), Buffer.from(view, 'hex')])
@@ -294,57 +332,8 @@ function decodeMarker(bytes: Uint8Array): Marker {
   }
 }
 
-/** Of a live set, or of the view version `backfill`. */
-type MarkerId = BucketId & { readonly backfill?: string }
-
-function bucketKey(kind: 'm' | 'b' | Part, keyedLog: string, bucket: number): Buffer {
-  return Buffer.concat([Buffer.from(`${kind}${keyedLog}\0`), Buffer.from([bucket >> 8, bucket & 0xff])])
-}
-
-function markerKey({ keyedLog, bucket, backfill }: MarkerId): Buffer {
-  if (backfill === undefined) return bucketKey('m', keyedLog, bucket)
-  return Buffer.concat([bucketKey('b', keyedLog, bucket), Buffer.from(backfill, 'hex')])
-}
-
 function copyParts({ open, sealed }: StateParts): StateParts {
   return { open: Uint8Array.from(open), sealed: sealed === null ? null : Uint8Array.from(sealed) }
-}
-
-const PREFIXES_MAX = 10_000
-const prefixes = new Map<string, Buffer>()
-
-/** Kept: there are few, and every state that is read or written needs one. */
-function statePrefix(part: Part, keyedLog: string, bucket: number, view: string): Buffer {
-  const name = `${part}${view}${bucket}/${keyedLog}`
-  const held = prefixes.get(name)
-  if (held !== undefined) return held
-  if (prefixes.size >= PREFIXES_MAX) prefixes.clear()
-  const prefix = Buffer.concat([bucketKey(part, keyedLog, bucket), Buffer.from(view, 'hex')])
-  prefixes.set(name, prefix)
-  return prefix
-}
-
-function stateKey(part: Part, { keyedLog, bucket }: BucketId, view: string, key: Uint8Array): Buffer {
-  const prefix = statePrefix(part, keyedLog, bucket, view)
-  const at = Buffer.allocUnsafe(prefix.length + key.length)
-  at.set(prefix)
-  at.set(key, prefix.length)
-  if (at.length > KEY_BYTES_MAX) {
-    throw failStore(
-      'TM_KEY_TOO_LONG',
-      `an entity key of ${key.length} bytes in ${keyedLog} is too long for the embedded online store (about 1,800 bytes): shorten it, or key by a hash`,
-    )
-  }
-  return at
-}
-
-/** The least key that is greater than every key with this prefix (no prefix ends in 0xff alone: it begins with a letter). */
-function prefixEnd(prefix: Buffer): Buffer {
-  let last = prefix.length - 1
-  while (prefix[last] === 0xff) last--
-  const end = Buffer.from(prefix.subarray(0, last + 1))
-  end[last]++
-  return end
 }
 
 function asBuffer(bytes: Uint8Array): Buffer {

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { tableFromIPC, Vector } from 'apache-arrow'
+import { valueToJson } from '../../../features/values/json-values.ts'
 import { encodeCell } from '../../../features/values/value-bytes.ts'
 import type { Value, ValueType } from '../../../features/plan/field-type.ts'
 import { exportTrainingSet } from '../../../offline/export.ts'
@@ -111,7 +112,7 @@ test('Arrow holds the same cells as Parquet, for every aggregation; twice the sa
       if (expected !== null) present++
       assert.ok(
         Buffer.compare(encodeCell(found, 'PRESENT'), encodeCell(expected, 'PRESENT')) === 0,
-        `${name} of row ${row}: Parquet ${String(expected)}, Arrow ${String(found)}`,
+        `${name} of row ${row}: Parquet ${valueToJson(expected)}, Arrow ${valueToJson(found)}`,
       )
     }
   }

@@ -30,7 +30,7 @@ const plain = (value: unknown): unknown => {
   const { bytes, items, entries, micros, nanos, days, scale, value: whole } = value as Record<string, unknown>
   if (entries !== undefined)
     return (entries as { key: unknown; value: unknown }[]).map((e) => [plain(e.key), plain(e.value)])
-  if (scale !== undefined) return `${String(whole)}e-${String(scale)}`
+  if (scale !== undefined) return `${whole as bigint}e-${scale as number}`
   return plain(bytes ?? items ?? micros ?? nanos ?? days)
 }
 

@@ -1,0 +1,97 @@
+import type { Command } from 'commander'
+import { parseRow } from '../../inference/parse-rows.ts'
+import { failRegistry } from '../../registry/errors.ts'
+import { forgetKey } from '../../streams/forget/forget-key.ts'
+import type { Forgotten } from '../../streams/forget/forget-key.ts'
+import { ForgottenKey } from '../../streams/forget/forgotten-key.ts'
+import { DataGates } from '../data-gates.ts'
+import { failCli } from '../errors.ts'
+import type { Project } from '../open-project.ts'
+import { describeCount } from '../terminal/describe-amounts.ts'
+import { parsePairs } from './parse-pairs.ts'
+import { parseTyped } from './parse-typed.ts'
+import { checkStopped, print, withWork } from './with-project.ts'
+import type { Work } from './with-project.ts'
+
+const EXAMPLES = `
+Removes every event about the key: source topics, dead letters, keyed logs, archive, served vectors; online states become what the other events give.
+Files that you exported are yours: they are not looked at. Run it again after it was stopped; it goes on.
+
+Examples:
+  tidemark forget card card_id=c-1
+  tidemark forget route origin=SEA destination=JFK --json
+`
+
+interface Outcome {
+  readonly entity: string
+  readonly removed: Forgotten
+  /** No copy is left in free parts of the database files either; false: they are written anew as soon as no process has them open. */
+  readonly erased: boolean
+}
+
+export function registerForget(program: Command): void {
+  program
+    .command('forget <entity> <key=value...>')
+    .description('remove every event about a key, for good')
+    .addHelpText('after', EXAMPLES)
+    .action(async (entity: string, pairs: string[], _options: unknown, command: Command) => {
+      const done: { removed: Forgotten; json: boolean; gates: DataGates }[] = []
+      await withWork(command, async (work) => {
+        const removed = await forget(work, await keyOf(work.project, entity, pairs))
+        done.push({ removed, json: work.json, gates: work.project.gates })
+      })
+      for (const { removed, json, gates } of done) {
+        const outcome: Outcome = { entity, removed, erased: await gates.rewriteStores() }
+        print(json, outcome, describe(outcome))
+      }
+    })
+}
+
+async function forget({ project, signal, progress }: Work, key: ForgottenKey): Promise<Forgotten> {
+  const line = progress('forget', 'parts')
+  const lock = await project.gates.holdAlone(signal, () =>
+    process.stderr.write('waiting for exports and verifications that read the archive\n'),
+  )
+  checkStopped(signal, () => 'nothing was changed.')
+  if (lock === null) throw new Error('aborted')
+  try {
+    project.gates.markForRewrite()
+    return await forgetKey(project, key, Math.floor(project.now()), {
+      onProgress: (done, total) => line.update(done, total),
+    })
+  } finally {
+    lock.release()
+  }
+}
+
+/** TM_UNKNOWN_ENTITY, TM_ENTITY_KEY. */
+async function keyOf(project: Project, name: string, pairs: readonly string[]): Promise<ForgottenKey> {
+  const entities = await project.registry.entities()
+  const entity = entities.find((candidate) => candidate.name === name)
+  if (entity === undefined)
+    throw failRegistry(
+      'TM_UNKNOWN_ENTITY',
+      `no entity ${JSON.stringify(name)} is registered: ${entities.length === 0 ? 'none is yet; run `tidemark apply`' : `known are ${entities.map((known) => known.name).join(', ')}`}`,
+    )
+  const given = parsePairs(pairs)
+  const names = entity.columns.map((column) => column.name)
+  const unknown = [...given.keys()].find((column) => !names.includes(column))
+  if (unknown !== undefined)
+    throw failCli('TM_USAGE', `${unknown} is no key column of ${name}: expected ${names.join(', ')}`)
+  const values = parseRow(entity.columns, parseTyped(entity.columns, given), 0, 'TM_ENTITY_KEY')
+  return new ForgottenKey(entity, values)
+}
+
+function describe({ entity, removed, erased }: Outcome): string[] {
+  const { events, archivedEvents, sourceLines, deadLetters, servedVectors, states, touchedEntities } = removed
+  const left = events + archivedEvents + sourceLines + deadLetters + servedVectors
+  return [
+    left === 0
+      ? `Nothing about this ${entity} was left.`
+      : `Removed ${describeCount(sourceLines)} produced events, ${describeCount(events)} events of keyed logs, ${describeCount(archivedEvents)} archived ones, ${describeCount(deadLetters)} dead letters, ${describeCount(servedVectors)} served vectors.`,
+    `${describeCount(states)} states deleted or made anew; ${describeCount(touchedEntities)} other entities lost events.`,
+    erased
+      ? 'The database files were written anew: no copy is left in them.'
+      : 'Free parts of the database files may hold copies until they are written anew: as soon as no process has them open (stop `tidemark start`, and start it again).',
+  ]
+}

@@ -1,0 +1,58 @@
+import { ByteReader } from '../features/values/byte-reader.ts'
+import { ByteWriter } from '../features/values/byte-writer.ts'
+import type { FieldPlan } from '../features/plan/field-type.ts'
+import { compactColumn, gather, gatherColumn } from '../features/values/gather.ts'
+import type { Block, Sequence } from './block.ts'
+import { decodeBlock, encodeBlock } from './block.ts'
+
+/*
+ * A block from which events were removed; those that stay keep their position, and the block the last sequence that it had.
+ *
+ *   u8 100 (format) · f64, f64 last sequence · varint n · varint[n] their indexes in the block as it was · a block (see `block.ts`) of the n events
+ */
+const FORMAT = 100
+
+/** A block with the rows where `removed` is 0. */
+export function thinBlock(block: Block, removed: Uint8Array): Uint8Array {
+  const rows = Int32Array.from(removed.keys()).filter((row) => removed[row] === 0)
+  const last = lastSequence(block)
+  const inner = encodeBlock({
+    origin: block.origin,
+    previous: block.previous,
+    length: rows.length,
+    sequenceOffset: gather(block.sequenceOffset, rows, new Float64Array(rows.length)),
+    sequenceIndex: gather(block.sequenceIndex, rows, new Int32Array(rows.length)),
+    eventTime: gather(block.eventTime, rows, new Float64Array(rows.length)),
+    arrival: gather(block.arrival, rows, new Float64Array(rows.length)),
+    columns: block.columns.map((column) => compactColumn(gatherColumn(column, rows))),
+  })
+  const writer = new ByteWriter(inner.length + 32 + 5 * rows.length)
+  writer.u8(FORMAT)
+  writer.f64(last.offset)
+  writer.f64(last.index)
+  writer.varint(rows.length)
+  for (const row of rows) writer.varint(indexOf(block, row))
+  writer.raw(inner)
+  return writer.finish()
+}
+
+/** The last sequence that a block had when it was appended. */
+export function lastSequence({ length, sequenceOffset, sequenceIndex, last }: Block): Sequence {
+  return last ?? { offset: sequenceOffset[length - 1], index: sequenceIndex[length - 1] }
+}
+
+/** The place of a row in the block as it was appended. */
+export function indexOf({ indexes }: Block, row: number): number {
+  return indexes === undefined ? row : indexes[row]
+}
+
+/** A block as it is in the log, thinned or not. Throws as `decodeBlock` does. */
+export function decodeKeyedBlock(bytes: Uint8Array, fields: readonly FieldPlan[]): Block {
+  if (bytes[0] !== FORMAT) return decodeBlock(bytes, fields)
+  const reader = new ByteReader(bytes, 1)
+  const last = { offset: reader.f64(), index: reader.f64() }
+  const indexes = Int32Array.from({ length: reader.varint() }, () => reader.varint())
+  const block = decodeBlock(bytes.subarray(reader.offset), fields)
+  if (block.length !== indexes.length) throw new RangeError('a thinned block has another number of events than indexes')
+  return { ...block, last, indexes }
+}
