@@ -13,6 +13,12 @@ export const OFFLINE_ERRORS = {
     meaning:
       'A spine row is later than the time up to which the archive is known to be complete. Wait, or leave such rows out.',
   },
+  TM_SPINE_TOO_EARLY: {
+    disposition: 'reject',
+    status: 422,
+    meaning:
+      'By the served clock: at the time of a spine row a view was not live, so that a request got no vector. Leave such rows out, or export by arrival.',
+  },
   TM_EXPORT_FORMAT: {
     disposition: 'reject',
     status: 422,
@@ -24,7 +30,11 @@ export const OFFLINE_ERRORS = {
     meaning:
       'The positions of a manifest lie beyond the archive, or belong to another log. Export without them, or restore the archive.',
   },
-  TM_AS_OF_UNSUPPORTED: { disposition: 'reject', status: 422, meaning: 'This clock is not available in this version.' },
+  TM_AS_OF_UNSUPPORTED: {
+    disposition: 'reject',
+    status: 422,
+    meaning: 'This clock is not available here: the served clock needs the online store.',
+  },
 } as const satisfies ErrorTable
 
 export const failOffline = errorFactory(OFFLINE_ERRORS)

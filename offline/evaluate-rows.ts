@@ -10,6 +10,7 @@ import { gatherLoaded } from './gather-loaded.ts'
 import type { Registry } from '../registry/registry.ts'
 import type { Log } from '../stores/log/log.ts'
 import type { MetadataStore } from '../stores/metadata/metadata-store.ts'
+import type { OnlineStore } from '../stores/online/online-store.ts'
 import type { ObjectStore } from '../stores/objects/object-store.ts'
 import { archiveFiles } from '../stores/tables/archive-files.ts'
 import { ARCHIVE_FIELDS } from '../stores/tables/archive-layout.ts'
@@ -24,6 +25,8 @@ export interface OfflineContext {
   readonly registry: Registry
   readonly buckets: number
   readonly partitions: number
+  /** Where it is at hand: verification holds stored states against the archive, and exports know until when the flush journal is complete. */
+  readonly online?: OnlineStore
 }
 
 /**

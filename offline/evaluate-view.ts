@@ -6,6 +6,7 @@ import { duckType } from '../stores/tables/duckdb-values.ts'
 import { sqlName } from '../stores/tables/tables.ts'
 import type { OfflineContext, Visibility } from './evaluate-rows.ts'
 import type { SweptUnit } from './export-tasks.ts'
+import type { SweepUnit } from './sweep-unit.ts'
 import { loadEvents } from './load-events.ts'
 import { asSpineError } from './spine.ts'
 import type { Spine } from './spine.ts'
@@ -29,6 +30,8 @@ export interface ViewRequest {
   readonly number: number
   readonly view: CompiledView
   readonly visibility: Visibility
+  /** Per row: what it sees (see `Visibility`); default t. */
+  readonly bound?: Float64Array
   /** Pinned end of the archive by partition. */
   readonly endOffset: readonly number[]
   readonly onEvents?: (rows: number) => void
@@ -42,57 +45,94 @@ export async function evaluateView(
   pool: TaskPool,
   request: ViewRequest,
 ): Promise<UnitResult[]> {
-  const { view, visibility, t, endOffset, signal } = request
+  const { t, bound = t } = request
   if (t.length === 0) return []
-  const keys = `export_keys_${randomUUID().replaceAll('-', '')}`
-  try {
-    const { entityOf, entities, rowsOf } = await loadEntities(context, keys, request)
-    const [oldest, latest] = rangeOf(t)
-    const {
-      events,
-      count,
-      entityOf: eventEntity,
-      counts,
-    } = await loadEvents(context, {
-      view,
-      visibility,
-      keys,
-      entities,
-      endOffset,
-      bound: latest,
-      oldest: Math.floor(oldest - new ViewKernel(view).retentionMs),
-      onRows: request.onEvents,
-      signal,
-    })
-    const byEntity = orderBy(eventEntity, count, counts)
-    const byRow = orderBy(entityOf, entityOf.length, rowsOf)
-    const units = unitsOf(byEntity.start, byRow.start, pool.threads)
-    const placed = placeRows(entityOf, units)
-    return await Promise.all(
-      units.map(async ({ firstEntity, endEntity }, u) => {
-        const unit = {
-          events,
-          eventOrder: byEntity.order,
-          eventStart: byEntity.start,
-          rowOrder: byRow.order,
-          rowStart: byRow.start,
-          bound: t,
-          t,
-          placeOf: placed.placeOf,
-          firstEntity,
-          endEntity,
-        }
+  return withEntities(context, request, async (entities) => {
+    const units = await loadUnits(context, request, { ...entities, t, bound }, pool.threads)
+    return Promise.all(
+      units.map(async ({ unit, rows }) => {
         const { columns } = (await pool.run({ kind: 'sweep', view: request.number, unit })) as SweptUnit
-        request.onRows?.(placed.rows[u].length)
-        return { rows: placed.rows[u], columns }
+        request.onRows?.(rows.length)
+        return { rows, columns }
       }),
     )
+  })
+}
+
+/** Runs `body` with the spine's entities of a view, numbered in a table that is there until then. */
+export async function withEntities<T>(
+  context: OfflineContext,
+  request: Pick<ViewRequest, 'spine' | 'view' | 'signal'>,
+  body: (entities: RowEntities) => Promise<T>,
+): Promise<T> {
+  const keys = `export_keys_${randomUUID().replaceAll('-', '')}`
+  try {
+    return await body(await loadEntities(context, keys, request))
   } finally {
     await context.tables.dropTable(keys)
   }
 }
 
-interface RowEntities {
+/** Rows as a sweep takes them, over shared memory. */
+export interface EntityRows extends RowEntities {
+  /** Per row: what it sees (see `Visibility`), and its evaluation time. */
+  readonly bound: Float64Array
+  readonly t: Float64Array
+}
+
+export interface LoadedUnit {
+  readonly unit: SweepUnit
+  /** Row numbers, ascending: row i of the unit's result is row `rows[i]`. */
+  readonly rows: Int32Array
+}
+
+/** The rows of a view with the archived events that they may see, in units of work for so many threads. */
+export async function loadUnits(
+  context: OfflineContext,
+  { view, visibility, endOffset, signal, onEvents }: Omit<ViewRequest, 'spine' | 't' | 'bound' | 'number'>,
+  { keys, entities, entityOf, rowsOf, t, bound }: EntityRows,
+  threads: number,
+): Promise<LoadedUnit[]> {
+  const {
+    events,
+    count,
+    entityOf: eventEntity,
+    counts,
+  } = await loadEvents(context, {
+    view,
+    visibility,
+    keys,
+    entities,
+    endOffset,
+    bound: rangeOf(bound)[1],
+    oldest: Math.floor(rangeOf(t)[0] - new ViewKernel(view).retentionMs),
+    onRows: onEvents,
+    signal,
+  })
+  const byEntity = orderBy(eventEntity, count, counts)
+  const byRow = orderBy(entityOf, entityOf.length, rowsOf)
+  const units = unitsOf(byEntity.start, byRow.start, threads)
+  const placed = placeRows(entityOf, units)
+  return units.map(({ firstEntity, endEntity }, u) => ({
+    rows: placed.rows[u],
+    unit: {
+      events,
+      eventOrder: byEntity.order,
+      eventStart: byEntity.start,
+      rowOrder: byRow.order,
+      rowStart: byRow.start,
+      bound,
+      t,
+      placeOf: placed.placeOf,
+      firstEntity,
+      endEntity,
+    },
+  }))
+}
+
+export interface RowEntities {
+  /** Table of the entities: `"__entity"` INTEGER and the entity's columns. */
+  readonly keys: string
   /** By row; the number after the last entity where the key is null. */
   readonly entityOf: Int32Array
   /** Entities and one for null keys. */
@@ -105,7 +145,7 @@ interface RowEntities {
 async function loadEntities(
   { tables }: OfflineContext,
   keys: string,
-  { spine, view, signal }: ViewRequest,
+  { spine, view, signal }: Pick<ViewRequest, 'spine' | 'view' | 'signal'>,
 ): Promise<RowEntities> {
   const { columns } = view.plan.entity
   const names = columns.map(({ name }) => sqlName(name))
@@ -136,10 +176,11 @@ async function loadEntities(
     if (entityOf[row] < 0) entityOf[row] = known
     rowsOf[entityOf[row]]++
   }
-  return { entityOf, entities: known + 1, rowsOf }
+  return { keys, entityOf, entities: known + 1, rowsOf }
 }
 
-function rangeOf(t: Float64Array): [number, number] {
+/** Least and greatest. */
+export function rangeOf(t: Float64Array): [number, number] {
   let least = Infinity
   let greatest = -Infinity
   for (let row = 0; row < t.length; row++) {

@@ -6,7 +6,7 @@ import type { ServicePlan, ViewPlan } from '../features/plan/view-plan.ts'
 import { loadBundle } from '../registry/compartment.ts'
 import { encodeRowGroup } from './encode-row-group.ts'
 import type { EncodedRowGroup, RowGroupTask } from './encode-row-group.ts'
-import { sweepUnit } from './sweep-unit.ts'
+import { newestOfUnit, sweepUnit } from './sweep-unit.ts'
 import type { SweepUnit } from './sweep-unit.ts'
 
 /** A registered version as any thread can load it. */
@@ -25,6 +25,7 @@ export interface ExportProgram {
 
 export type ExportTask =
   | { readonly kind: 'sweep'; readonly view: number; readonly unit: SweepUnit }
+  | { readonly kind: 'newest'; readonly view: number; readonly unit: SweepUnit }
   | ({ readonly kind: 'encode' } & RowGroupTask)
 
 export interface SweptUnit {
@@ -32,6 +33,13 @@ export interface SweptUnit {
   /** Calls of user functions that gave nothing. */
   readonly failures: readonly FunctionFailure[]
 }
+
+export interface NewestOfUnit {
+  /** By row of the unit's result, see `newestOfUnit`. */
+  readonly newest: Float64Array
+}
+
+export type ExportResult = SweptUnit | NewestOfUnit | EncodedRowGroup
 
 /** Runs an export's tasks; state between tasks is only what is compiled. */
 export class TaskRunner {
@@ -43,9 +51,10 @@ export class TaskRunner {
     this.#kernels = views.map((view) => new ViewKernel(loaded(view)))
   }
 
-  run(task: ExportTask): SweptUnit | EncodedRowGroup {
+  run(task: ExportTask): ExportResult {
     if (task.kind === 'encode') return encodeRowGroup(this.#service, task)
     const kernel = this.#kernels[task.view]
+    if (task.kind === 'newest') return { newest: newestOfUnit(kernel, task.unit) }
     return { columns: sweepUnit(kernel, task.unit), failures: kernel.failures.take() }
   }
 }

@@ -5,6 +5,7 @@ import { availableParallelism } from 'node:os'
 import type { CompiledService, CompiledView } from '../features/kernel/compiled-view.ts'
 import type { Column } from '../features/values/column.ts'
 import { gatherColumn } from '../features/values/gather.ts'
+import { keyedLogOf } from '../registry/keyed-logs.ts'
 import { spliceParquet } from '../stores/tables/parquet/splice.ts'
 import { shapeOf } from '../stores/tables/parquet/value-leaves.ts'
 import { sqlName } from '../stores/tables/tables.ts'
@@ -13,13 +14,16 @@ import type { ColumnSummary } from './column-statistics.ts'
 import { addedColumns } from './encode-row-group.ts'
 import type { EncodedRowGroup, ResultSection } from './encode-row-group.ts'
 import { failOffline } from './errors.ts'
-import type { OfflineContext } from './evaluate-rows.ts'
-import { evaluateView } from './evaluate-view.ts'
-import type { UnitResult } from './evaluate-view.ts'
+import type { OfflineContext, Visibility } from './evaluate-rows.ts'
+import { evaluateView, rangeOf } from './evaluate-view.ts'
+import type { UnitResult, ViewRequest } from './evaluate-view.ts'
 import type { ExportProgram, StoredVersion } from './export-tasks.ts'
 import { convertOutput, outputFormat } from './output-format.ts'
 import type { AsOf, Manifest, PinnedPositions } from './manifest.ts'
 import { pinPositions, refuseLateRows } from './pin-positions.ts'
+import { openServedClock } from './served-clock.ts'
+import type { ServedClock } from './served-clock.ts'
+import { servedRows } from './served-rows.ts'
 import { asSpineError, openSpine, readRequest } from './spine.ts'
 import type { Spine } from './spine.ts'
 import { openTaskPool } from './task-pool.ts'
@@ -67,11 +71,6 @@ interface ExportPlan {
  */
 export async function exportTrainingSet(context: OfflineContext, options: ExportOptions): Promise<Manifest> {
   const { asOf = 'arrival', timestamp = 'timestamp', out, signal } = options
-  if (asOf === 'served')
-    throw failOffline(
-      'TM_AS_OF_UNSUPPORTED',
-      '--as-of served is not available in this version: use arrival or event-time',
-    )
   const format = outputFormat(out)
   const plan = await loadPlan(context, options.service)
   const part = `${out}.part`
@@ -84,11 +83,13 @@ export async function exportTrainingSet(context: OfflineContext, options: Export
       options.threads ?? (spine.rows <= CALLING_THREAD_ROWS_MAX ? 0 : availableParallelism()),
     )
     const spineSha256 = sha256(options.spine)
-    const pinned = await pinPositions(context, plan.views, options.pinned)
     const t = await readTimes(context, spine, signal)
+    const archived = await pinPositions(context, plan.views, options.pinned)
+    const clock = asOf === 'served' ? await openServedClock(context, plan.views, archived, rangeOf(t)) : null
+    const pinned = clock === null ? archived : { ...archived, completeUntil: clock.completeUntil }
     refuseLateRows(t, pinned, asOf)
     const request = await readRequest(context.tables, spine, plan.service)
-    const results = await evaluateViews(context, pool, plan, { spine, t, asOf, pinned, options })
+    const results = await evaluateViews(context, pool, plan, { spine, t, asOf, clock, pinned, options })
     const written = await writeResult(pool, plan, { spine, request, results, out: part, options })
     if (format !== 'parquet')
       await convertOutput(context.tables, {
@@ -182,6 +183,8 @@ interface Evaluation {
   readonly spine: Spine
   readonly t: Float64Array
   readonly asOf: AsOf
+  /** By the served clock. */
+  readonly clock: ServedClock | null
   readonly pinned: PinnedPositions
   readonly options: ExportOptions
 }
@@ -190,33 +193,42 @@ async function evaluateViews(
   context: OfflineContext,
   pool: TaskPool,
   { views }: ExportPlan,
-  { spine, t, asOf, pinned, options }: Evaluation,
+  { spine, t, asOf, clock, pinned, options }: Evaluation,
 ): Promise<UnitResult[][]> {
   const { onProgress, signal } = options
   const results: UnitResult[][] = []
   let events = 0
   let rows = 0
-  for (const [number, view] of views.entries()) {
-    const keyedLog = `${view.plan.source.name}.${view.plan.entity.name}`
-    results.push(
-      await evaluateView(context, pool, {
-        spine,
-        t,
-        number,
-        view,
-        visibility: asOf === 'event-time' ? 'event-time' : 'arrival',
-        endOffset: Array.from(
-          { length: context.partitions },
-          (_, partition) => pinned.positions[`${keyedLog}/${partition}`],
-        ),
-        onEvents: (count) => onProgress?.({ phase: 'events', done: (events += count), total: null }),
-        onRows: (count) => onProgress?.({ phase: 'rows', done: (rows += count), total: spine.rows * views.length }),
-        signal,
-      }),
-    )
+  const requests = views.map((view, number): ViewRequest => {
+    const keyedLog = keyedLogOf(view)
+    return {
+      spine,
+      t,
+      number,
+      view,
+      visibility: VISIBILITY[asOf],
+      endOffset: Array.from(
+        { length: context.partitions },
+        (_, partition) => pinned.positions[`${keyedLog}/${partition}`],
+      ),
+      onEvents: (count) => onProgress?.({ phase: 'events', done: (events += count), total: null }),
+      onRows: (count) => onProgress?.({ phase: 'rows', done: (rows += count), total: spine.rows * views.length }),
+      signal,
+    }
+  })
+  const served = clock === null ? null : await servedRows(context, pool, clock, requests)
+  for (const [number, request] of requests.entries()) {
+    const seen = served === null ? request : { ...request, t: served.t, bound: served.bounds[number] }
+    results.push(await evaluateView(context, pool, seen))
     signal?.throwIfAborted()
   }
   return results
+}
+
+const VISIBILITY: Readonly<Record<AsOf, Visibility>> = {
+  arrival: 'arrival',
+  'event-time': 'event-time',
+  served: 'offset',
 }
 
 interface Written {

@@ -1,6 +1,7 @@
 import { createSharedColumn } from '../features/aggregation/result-column.ts'
 import type { ResultColumn } from '../features/aggregation/result-column.ts'
-import { sweep } from '../features/kernel/sweep.ts'
+import { newestVisibleTau, sweep } from '../features/kernel/sweep.ts'
+import type { SweepInput } from '../features/kernel/sweep.ts'
 import type { ViewKernel } from '../features/kernel/view-kernel.ts'
 import type { Column } from '../features/values/column.ts'
 import type { EventBatch } from '../features/values/event-batch.ts'
@@ -41,7 +42,24 @@ export interface SweepUnit {
 
 /** Recomputes a view for a unit's rows. Result columns have shared memory. */
 export function sweepUnit(kernel: ViewKernel, unit: SweepUnit): ResultColumn[] {
-  const { events, eventOrder, rowOrder, bound, t, placeOf, firstEntity, endEntity } = unit
+  const { rows, input } = orderUnit(kernel, unit)
+  const out = kernel.view.plan.features.map((feature) => createSharedColumn(feature.type, rows.length))
+  return sweep(kernel, { ...input, place: gather(unit.placeOf, rows, new Int32Array(rows.length)) }, out)
+}
+
+/** By row of a unit's result: the newest τ that the row sees, −Infinity without one. Evaluation times do not matter. */
+export function newestOfUnit(kernel: ViewKernel, unit: SweepUnit): Float64Array {
+  const { rows, input } = orderUnit(kernel, unit)
+  const newest = new Float64Array(rows.length)
+  newestVisibleTau(input, input.prepared).forEach((tau, at) => {
+    newest[unit.placeOf[rows[at]]] = tau
+  })
+  return newest
+}
+
+/** A unit's events in the order in which they become visible, its rows in that of their bounds (`rows` are their numbers), and what each row sees. */
+function orderUnit(kernel: ViewKernel, unit: SweepUnit): { rows: Int32Array; input: SweepInput } {
+  const { events, eventOrder, rowOrder, bound, t, firstEntity, endEntity } = unit
   const sorter = new TimeSorter()
   const eventStart = rebased(unit.eventStart, firstEntity, endEntity)
   const rowStart = rebased(unit.rowStart, firstEntity, endEntity)
@@ -63,21 +81,16 @@ export function sweepUnit(kernel: ViewKernel, unit: SweepUnit): ResultColumn[] {
       visible[row] = next - firstEvent
     }
   }
-  const out = kernel.view.plan.features.map((feature) => createSharedColumn(feature.type, rows.length))
-  return sweep(
-    kernel,
-    {
-      prepared: kernel.prepare(gatherEvents(events, order, seen)),
-      groups: endEntity - firstEntity,
-      eventStart,
-      rowStart,
-      visible,
-      t: sameTime ? rowBound : gather(t, rows, new Float64Array(rows.length)),
-      place: gather(placeOf, rows, new Int32Array(rows.length)),
-      origin: { columns: events.columns, rows: order },
-    },
-    out,
-  )
+  const input = {
+    prepared: kernel.prepare(gatherEvents(events, order, seen)),
+    groups: endEntity - firstEntity,
+    eventStart,
+    rowStart,
+    visible,
+    t: sameTime ? rowBound : gather(t, rows, new Float64Array(rows.length)),
+    origin: { columns: events.columns, rows: order },
+  }
+  return { rows, input }
 }
 
 function rebased(start: Int32Array, first: number, end: number): Int32Array {

@@ -1,12 +1,11 @@
 import { Worker } from 'node:worker_threads'
-import type { EncodedRowGroup } from './encode-row-group.ts'
 import { TaskRunner } from './export-tasks.ts'
-import type { ExportProgram, ExportTask, SweptUnit } from './export-tasks.ts'
+import type { ExportProgram, ExportResult, ExportTask } from './export-tasks.ts'
 
 /** Runs tasks on worker threads, or on the calling one. */
 export interface TaskPool {
   readonly threads: number
-  run(task: ExportTask): Promise<SweptUnit | EncodedRowGroup>
+  run(task: ExportTask): Promise<ExportResult>
   close(): Promise<void>
 }
 
@@ -23,7 +22,7 @@ class CallingThread implements TaskPool {
     this.#runner = new TaskRunner(program)
   }
 
-  run(task: ExportTask): Promise<SweptUnit | EncodedRowGroup> {
+  run(task: ExportTask): Promise<ExportResult> {
     return Promise.resolve(this.#runner.run(task))
   }
 
@@ -34,11 +33,11 @@ class CallingThread implements TaskPool {
 
 interface Waiting {
   readonly task: ExportTask
-  readonly resolve: (result: SweptUnit | EncodedRowGroup) => void
+  readonly resolve: (result: ExportResult) => void
   readonly reject: (error: Error) => void
 }
 
-type Reply = { readonly result: SweptUnit | EncodedRowGroup } | { readonly error: string }
+type Reply = { readonly result: ExportResult } | { readonly error: string }
 
 class WorkerPool implements TaskPool {
   readonly threads: number
@@ -64,7 +63,7 @@ class WorkerPool implements TaskPool {
     }
   }
 
-  run(task: ExportTask): Promise<SweptUnit | EncodedRowGroup> {
+  run(task: ExportTask): Promise<ExportResult> {
     return new Promise((resolve, reject) => {
       if (this.#failure !== null) return reject(this.#failure)
       this.#queue.push({ task, resolve, reject })

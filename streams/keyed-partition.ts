@@ -1,5 +1,6 @@
 import type { CompiledView } from '../features/kernel/compiled-view.ts'
 import type { KeyedLog } from '../registry/keyed-logs.ts'
+import { FlushJournal } from '../stores/online/flush-journal.ts'
 import type { FlushOutcome, Marker, ViewMove } from '../stores/online/online-store.ts'
 import { bucketsOf, PartitionWorker } from './partition-worker.ts'
 import { ArchiveReader } from './archive-reader.ts'
@@ -22,6 +23,7 @@ interface OwnedPlace {
   readonly partition: number
   readonly incarnation: string
   readonly recent: RecentBlocks | null
+  readonly journal: FlushJournal
 }
 
 /**
@@ -34,6 +36,7 @@ export class KeyedPartition {
   readonly #context: StreamContext
   readonly #incarnation: string
   readonly #recent: RecentBlocks | null
+  readonly #journal: FlushJournal
   /** The live markers as this owner claimed and then changed them, never as another left them later; null: there is none yet. */
   readonly #markers = new Map<number, Marker | null>()
   #live: PartitionWorker | null = null
@@ -45,6 +48,7 @@ export class KeyedPartition {
     this.partition = place.partition
     this.#incarnation = place.incarnation
     this.#recent = place.recent
+    this.#journal = place.journal
   }
 
   /** Takes the partition over for exactly the views that the keyed log names. Those without history to replay are live at once. */
@@ -55,7 +59,8 @@ export class KeyedPartition {
     recent: RecentBlocks | null = null,
   ): Promise<KeyedPartition> {
     const topic = await context.log.createTopic(keyedTopic(keyedLog.name), { partitions: context.partitions })
-    const owned = new KeyedPartition(context, { keyedLog, partition, incarnation: topic.incarnation, recent })
+    const journal = await FlushJournal.open(context, keyedLog.name, { partition, partitions: context.partitions })
+    const owned = new KeyedPartition(context, { keyedLog, partition, incarnation: topic.incarnation, recent, journal })
     await owned.#claimLive()
     await owned.#settleBuckets()
     await owned.#leaveUnwanted()
@@ -118,6 +123,7 @@ export class KeyedPartition {
     const made = buckets.filter((_, i) => held[i] !== null)
     const markers = await online.claim(this.keyedLog.name, made, { incarnation: this.#incarnation, views: '' })
     made.forEach((bucket, i) => this.#markers.set(bucket, markers[i]))
+    await this.#record(made)
   }
 
   /** A join or leave that was cut short is finished: towards what is wanted now. */
@@ -145,7 +151,7 @@ export class KeyedPartition {
       [...this.#markers].flatMap(([bucket, marker]) => (marker === null ? [] : [[bucket, marker]])),
     )
     const covers = [...markers.values()][0]?.views ?? ''
-    const scope = { keyedLog, partition, views, covers, recent: this.#recent }
+    const scope = { keyedLog, partition, views, covers, recent: this.#recent, journal: this.#journal }
     this.#live = views.length === 0 ? null : PartitionWorker.open(this.#context, scope, markers)
   }
 
@@ -189,6 +195,7 @@ export class KeyedPartition {
       const epoch = Math.max(live?.epoch ?? 0, own.get(bucket)?.epoch ?? 0) + 1
       if (marker !== undefined && marker !== null) this.#markers.set(bucket, { ...marker, views, epoch })
     }
+    await this.#record(moves.map(({ bucket }) => bucket))
   }
 
   async #leave(version: string): Promise<void> {
@@ -201,6 +208,13 @@ export class KeyedPartition {
       if (marker !== undefined && marker !== null)
         this.#markers.set(bucket, { ...marker, views, epoch: marker.epoch + 1 })
     }
+    await this.#record(moves.map(({ bucket }) => bucket))
+  }
+
+  /** Writes down what the live markers of buckets show, as this owner left them. */
+  async #record(buckets: readonly number[]): Promise<void> {
+    const epochs = new Map(buckets.map((bucket) => [bucket, this.#markers.get(bucket)?.epoch ?? 0]))
+    if (!(await this.#journal.record(epochs, false))) throw this.#fenced('stale-epoch')
   }
 
   /** The move of a version in those of the buckets that it changes. */

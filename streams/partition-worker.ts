@@ -4,6 +4,7 @@ import { bucketOf, entityNamesOfBatch, partitionOf } from '../features/values/en
 import type { BatchNames } from '../features/values/entity-key.ts'
 import type { EventBatch } from '../features/values/event-batch.ts'
 import type { KeyedLog } from '../registry/keyed-logs.ts'
+import type { FlushJournal } from '../stores/online/flush-journal.ts'
 import type { BucketFlush, FlushOutcome, Marker, StateWrite } from '../stores/online/online-store.ts'
 import type { ArchiveReader } from './archive-reader.ts'
 import { EntityCache } from './entity-cache.ts'
@@ -46,6 +47,8 @@ export interface WorkerScope {
   readonly archive?: ArchiveReader
   /** Asked before the log is. */
   readonly recent?: RecentBlocks | null
+  /** Of a live set: told of every flush with events before the next one. */
+  readonly journal?: FlushJournal
 }
 
 /**
@@ -194,6 +197,7 @@ export class PartitionWorker {
       const flushes = buckets.map((bucket) => this.#bucketFlush(bucket, nextOffset, origins))
       const refused = (await this.#context.online.flush(flushes)).find((outcome) => outcome !== 'applied')
       if (refused !== undefined) throw fenced(this.#scope, refused)
+      await this.#recordFlush(buckets)
       for (const bucket of buckets) {
         bucket.marker = { ...bucket.marker, nextOffset, origins }
         for (const entity of bucket.touched) this.#cache.markStored(entity)
@@ -208,6 +212,13 @@ export class PartitionWorker {
       )
     this.#unflushed = 0
     this.#cache.trim()
+  }
+
+  async #recordFlush(buckets: readonly Bucket[]): Promise<void> {
+    const epochs = new Map(
+      buckets.flatMap(({ number, marker, touched }) => (touched.size > 0 ? [[number, marker.epoch]] : [])),
+    )
+    if ((await this.#scope.journal?.record(epochs, true)) === false) throw fenced(this.#scope, 'stale-epoch')
   }
 
   #bucketFlush({ number, marker, touched }: Bucket, nextOffset: number, origins: Uint8Array): BucketFlush {

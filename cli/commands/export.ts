@@ -19,6 +19,7 @@ const PHASES: Readonly<Record<ExportProgress['phase'], readonly [label: string, 
 const EXAMPLES = `
 Each row of the spine sees exactly what had arrived before its own time. Its columns come first, in their order, then features and derived fields.
 --as-of event-time takes every event's own time as its arrival: for history whose arrivals cannot be trusted; it can leak.
+--as-of served gives what a request at each row's time got: the events that were in the online states by then. Only while the service's views were live.
 
 Examples:
   tidemark export fraud --spine labels.parquet --out training.parquet
@@ -41,7 +42,7 @@ export function registerExport(program: Command): void {
     .requiredOption('--spine <file>', 'entity keys, timestamp, request fields, labels (.parquet, .arrow, .csv, .jsonl)')
     .requiredOption('--out <file>', 'output (.parquet, .arrow, .csv); a manifest is written beside it')
     .option('--timestamp <column>', 'time column of the spine', 'timestamp')
-    .option('--as-of <clock>', 'arrival or event-time', parseClock, 'arrival')
+    .option('--as-of <clock>', 'arrival, event-time or served', parseClock, 'arrival')
     .option('--positions <manifest>', 'see only what the export of this manifest saw')
     .addHelpText('after', EXAMPLES)
     .action(async (service: string, options: Options, command: Command) => {

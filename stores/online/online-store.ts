@@ -20,7 +20,7 @@ export interface Marker {
   readonly nextOffset: number
   /** Highest sequence applied, by origin: see `streams/` for its encoding. Opaque here. */
   readonly origins: Uint8Array
-  /** The store's own time of the last flush, epoch ms. */
+  /** The store's own time of the last flush, join or leave, whole epoch ms: never less than at the one before, nor than any settled time. */
   readonly flushTime: number
   /** Grows with every change under this marker: while incarnation, epoch and revision are the same, so is every state that it covers. */
   readonly revision: number
@@ -131,6 +131,14 @@ export interface OnlineStore {
   readNow?(reads: readonly EntityRead[]): EntityReadResult[]
   /** Markers of the live sets, or of one view version's own. */
   markers(keyedLog: string, buckets: readonly number[], backfill?: string): Promise<(Marker | null)[]>
+  /**
+   * The live markers, and a time, as late as possible, with everything before it settled: every change of theirs stamped (`flushTime`) earlier is in them, and no later
+   * change, by any process and whatever its clock says, is stamped earlier.
+   */
+  settledMarkers(
+    keyedLog: string,
+    buckets: readonly number[],
+  ): Promise<{ readonly time: number; readonly markers: readonly (Marker | null)[] }>
   /** Every entity state of a view in a bucket, in key order, for hand-over and audits. */
   scan(bucket: BucketId, view: string): AsyncIterable<{ key: Uint8Array; state: StateParts }>
   /**

@@ -128,6 +128,35 @@ export function onlineContract(name: string, fixture: (context: TestContext) => 
     assert.equal((await ask(changed.marker)).unchanged, false)
   })
 
+  check(
+    'changes of a marker are stamped in their order and never before a settled time, whatever the clock says',
+    async (store, { open, setNow }) => {
+      const other = await open()
+      const timeOf = async (): Promise<number | undefined> => (await store.markers(LOG, [3]))[0]?.flushTime
+      await store.claim(LOG, [3], OWNER)
+      setNow(7000.9)
+      await store.flush([flushOf()])
+      setNow(6000)
+      await other.flush([flushOf({ expectedOffset: 5, nextOffset: 6 })])
+      assert.equal(await timeOf(), 7000)
+      setNow(9000)
+      const { time, markers } = await other.settledMarkers(LOG, [4, 3])
+      assert.deepEqual([time, markers[0], markers[1]?.nextOffset], [9000, null, 6])
+      setNow(8000)
+      assert.equal((await store.settledMarkers(LOG, [])).time, 9000)
+      await store.flush([flushOf({ expectedOffset: 6, nextOffset: 7 })])
+      assert.equal(await timeOf(), 9000)
+      // Leaving and joining are changes too.
+      setNow(9001)
+      await store.leave([{ ...flushOf(), view: VIEW, live: { epoch: 1, views: 'v1' }, views: '' }])
+      assert.equal(await timeOf(), 9001)
+      setNow(9002)
+      const moved = { ...flushOf(), view: VIEW, live: { epoch: 2, views: '' }, epoch: 2, views: 'v1' }
+      assert.deepEqual(await store.join([moved]), ['applied'])
+      assert.equal(await timeOf(), 9002)
+    },
+  )
+
   check('null deletes; an empty flush moves the marker alone', async (store) => {
     await store.claim(LOG, [3], OWNER)
     await store.flush([flushOf({ writes: [put(bytes(1), bytes(1))] })])

@@ -24,7 +24,8 @@ const LOG = 'payments.card'
 
 /**
  * Views come, change and go while events stream in, by two processes that both believe to own every partition and are killed between any two store
- * operations: a served service never stops serving, every vector equals the oracle at its stamps, and at the end all views equal the oracle over all events.
+ * operations: a served service never stops serving, every vector equals the oracle at its stamps, at the end all views equal the oracle over all events, and a
+ * training set by the served clock has every answer that the last service version gave, at its time.
  */
 export async function prove({ rounds = 300, seed }: ProofOptions): Promise<void> {
   for (let i = 0; i < rounds; i++) {
@@ -97,18 +98,21 @@ async function checkCase(random: Random): Promise<void> {
       processes.push(new Process(other.context, random))
     }
     const sent = new Map<string, OracleEvent['fields']>()
+    const answers: Answer[] = []
     for (let step = 10 + random.below(30); step > 0; step--) {
-      platform.clock.ms += random.below(HOUR / 4)
+      platform.clock.ms += 1 + random.below(HOUR / 4)
       const action = random.below(8)
       if (action === 0) await platform.apply(definitions(random))
       else if (action <= 3) await produce(platform, random, sent)
       await Promise.all(processes.filter(() => random.below(3) > 0).map((process) => process.step()))
-      await checkServed(platform, sent)
+      answers.push(...(await checkServed(platform, sent)))
     }
+    platform.clock.ms += 10_000
     await platform.settle()
     const aliases = await platform.context.registry.serviceAliases()
     for (const { registered, serving } of aliases) assert.equal(serving, registered)
     await checkServed(platform, sent, true)
+    await checkExported(platform, answers)
   } finally {
     for (const cleanUp of cleanUps) await cleanUp()
   }
@@ -128,12 +132,35 @@ async function produce(platform: Platform, random: Random, sent: Map<string, Ora
   await platform.produce('payments', events)
 }
 
+interface Answer {
+  readonly card: string
+  /** When it was asked for. */
+  readonly t: number
+  readonly vector: ServedVector
+}
+
+/** By the served clock, every row is what the request at its time got, as long as the service version of now had answered it. */
+async function checkExported(platform: Platform, answers: readonly Answer[]): Promise<void> {
+  const { version, plan } = await platform.context.registry.service('svc')
+  const own = answers.filter(({ vector }) => vector.parts.layout.service.version === version)
+  if (own.length === 0) return
+  const spine = own.map(({ card, t }) => ({ card_id: card, timestamp: t }))
+  const { rows } = await platform.export('svc', spine, 'served')
+  own.forEach(({ card, t, vector }, i) =>
+    plan.features.forEach(({ fullName }, f) => {
+      const status = vector.statuses[f]
+      const exported = encodeCell(rows[i].values[fullName], status)
+      assert.deepEqual(exported, encodeCell(vector.values[f], status), `exported ${fullName} of ${card} at ${t}`)
+    }),
+  )
+}
+
 /** What the service answers now, against the oracle over the events below each stamp. */
 async function checkServed(
   platform: Platform,
   sent: ReadonlyMap<string, OracleEvent['fields']>,
   all: boolean = false,
-): Promise<void> {
+): Promise<Answer[]> {
   const service = await platform.context.registry.service('svc')
   const entities = CARDS.map((card_id) => ({ card_id }))
   let vectors: ServedVector[]
@@ -142,7 +169,7 @@ async function checkServed(
   } catch (error) {
     const [{ serving }] = await platform.context.registry.serviceAliases()
     assert.ok(isTidemarkError(error) && error.code === 'TM_SERVICE_NOT_READY' && serving === null, String(error))
-    return
+    return []
   }
   const events = await keyedEvents(platform, sent)
   if (all) assert.equal(events.length, sent.size, 'every event is in the keyed log')
@@ -150,6 +177,7 @@ async function checkServed(
     const own = events.filter(({ event }) => event.fields.card_id === card_id)
     await checkVector(platform, service, vectors[i], own, all)
   }
+  return CARDS.map((card, i) => ({ card, t: platform.clock.ms, vector: vectors[i] }))
 }
 
 async function checkVector(

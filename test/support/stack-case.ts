@@ -13,7 +13,7 @@ import { Random } from './random.ts'
 import { namedCells, StackModel } from './stack-model.ts'
 import type { ModelView } from './stack-model.ts'
 import { askedOf, ENTITIES, SPINE_ROWS, StackVerdict } from './stack-verdict.ts'
-import type { Served } from './stack-verdict.ts'
+import type { Answer, Served } from './stack-verdict.ts'
 
 const MINUTE = 60_000
 const HOUR = 60 * MINUTE
@@ -29,8 +29,8 @@ export interface StackOptions {
 /**
  * Random logs through the whole product, on its real stores: produced and imported (before and after live events, twice, with arrivals of
  * their own), taken in, applied, archived and read at random moments, with restarts, replays from an older checkpoint and a second worker that
- * takes the partitions over. Then every state's bytes, every served vector, the training rows at random times by arrival and by event time, and
- * verification must be what the oracle says.
+ * takes the partitions over. Then every state's bytes, every served vector, the training rows at random times by arrival and by event time, those of the served
+ * clock at the times of the answers given and at random times, and verification must be what the oracle says.
  */
 export async function proveStack({ rounds, seed }: StackOptions): Promise<void> {
   for (let i = 0; i < rounds; i++) {
@@ -69,7 +69,9 @@ class StackCase {
   #workers: ApplyRole[] = []
   #others: { context: StreamContext; close(): Promise<void> }[] = []
   #checkpoint: unknown = null
-  #reads = 0
+  readonly #answers: Answer[] = []
+  /** When each service version was first found served. */
+  readonly #servedSince = new Map<string, number>()
 
   constructor(random: Random, test: Test) {
     this.#random = random
@@ -83,6 +85,7 @@ class StackCase {
       const now = Date.UTC(2024, 5, 1) + random.below(24 * HOUR)
       this.#platform = await Platform.open(this.#test, definitionsText(this.#texts), { now })
       await this.#learnVersion()
+      await this.#served()
       for (let step = 0; step < 45; step++) await this.#step()
       await this.#finish()
     } catch (error) {
@@ -121,6 +124,7 @@ class StackCase {
     const service = await this.#platform.context.registry.service('svc')
     const views = this.#versions.get(service.version)
     assert.ok(views !== undefined, `the service serves ${service.version}, which was never applied`)
+    if (!this.#servedSince.has(service.version)) this.#servedSince.set(service.version, this.#platform.clock.ms)
     return { service, views }
   }
 
@@ -218,7 +222,8 @@ class StackCase {
     // A worker that was pushed aside lets go in one round and takes over in the next.
     const worker = this.#random.pick(this.#workers)
     while ((await worker.runOnce()) > 0);
-    this.#model.applied = this.#model.taken.length
+    this.#model.apply(this.#platform.clock.ms)
+    await this.#served()
   }
 
   async archive(): Promise<void> {
@@ -278,8 +283,10 @@ class StackCase {
       expected.forEach(([name, cell], i) =>
         assertCell({ value: values[i], status: statuses[i] }, cell, `served ${name} at ${at}`),
       )
-      this.#reads++
+      this.#answers.push({ version: service.version, entity, t: this.#platform.clock.ms, cells: new Map(expected) })
     }
+    // What changes from now on was not there when these were asked for.
+    this.#platform.clock.ms++
   }
 
   async #finish(): Promise<void> {
@@ -298,9 +305,11 @@ class StackCase {
       for (const view of views) if (view.plan.entity.name === name) await verdict.assertStates(view, positions)
     }
     for (const asOf of ['arrival', 'event-time'] as const) await verdict.assertExport(served, asOf, end)
+    const since = this.#servedSince.get(served.service.version) ?? end
+    await verdict.assertServedExport(served, this.#answers, { from: since, to: end })
     const report = await this.#platform.verify()
     assert.deepEqual(report.mismatches, [])
-    assert.deepEqual([report.rows, report.pending], [this.#reads, 0])
+    assert.deepEqual([report.rows, report.pending], [this.#answers.length, 0])
   }
 }
 

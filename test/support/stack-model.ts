@@ -23,6 +23,8 @@ export class StackModel {
   readonly taken: OracleEvent[] = []
   /** How many of `taken` the online states hold. */
   applied = 0
+  /** How many they held from when on, ascending. */
+  readonly #history: { readonly from: number; readonly applied: number }[] = []
   readonly #waiting: EventFields[] = []
   readonly #imported = new Set<string>()
 
@@ -33,6 +35,12 @@ export class StackModel {
   /** Ingest takes in all that waits: it is known from now on. */
   ingest(now: number): void {
     for (const fields of this.#waiting.splice(0)) this.#take(fields, now)
+  }
+
+  /** All that was taken in is in the online states from now on. */
+  apply(now: number): void {
+    this.applied = this.taken.length
+    this.#history.push({ from: now, applied: this.applied })
   }
 
   /** Rows of a file, with the given arrival; one that could not be known yet is refused. A file that was taken in before changes nothing. */
@@ -59,11 +67,22 @@ export class StackModel {
   }
 
   /** What a request at `now` must get from the states as applied, and its evaluation time. */
-  online(views: readonly ModelView[], entity: StackEntity, now: number): { at: number; cells: OracleCell[][] } {
-    const visible = views.map(({ plan }) => this.ofEntity(plan, entity, this.taken.slice(0, this.applied)))
+  online(
+    views: readonly ModelView[],
+    entity: StackEntity,
+    now: number,
+    applied: number = this.applied,
+  ): { at: number; cells: OracleCell[][] } {
+    const visible = views.map(({ plan }) => this.ofEntity(plan, entity, this.taken.slice(0, applied)))
     const newest = views.map(({ plan, functions }, v) => oracleNewest(plan, functions, visible[v]))
     const at = Math.max(now, ...newest.map((tau) => tau + 1))
     return { at, cells: views.map(({ plan, functions }, v) => oracleView(plan, functions, visible[v], at)) }
+  }
+
+  /** What a request at t, no longer now, must have got. */
+  served(views: readonly ModelView[], entity: StackEntity, t: number): OracleCell[][] {
+    const applied = this.#history.findLast(({ from }) => from <= t)?.applied ?? 0
+    return this.online(views, entity, t, applied).cells
   }
 
   /** What a training row at t must hold. By event time: every event counts as known when it happened. */

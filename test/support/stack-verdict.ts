@@ -5,10 +5,12 @@ import { StateTable } from '../../features/kernel/state-table.ts'
 import { ViewKernel } from '../../features/kernel/view-kernel.ts'
 import { bucketOf, entityKeyBytes } from '../../features/values/entity-key.ts'
 import { keyedLogOf } from '../../registry/keyed-logs.ts'
+import type { AsOf } from '../../offline/export.ts'
 import { assertCell } from './assert-cell.ts'
+import { hasErrorCode } from './folders.ts'
 import { batchOf } from './kernel-case.ts'
 import { byValue } from './oracle-aggregations.ts'
-import type { OracleEvent } from './oracle-view.ts'
+import type { OracleCell, OracleEvent } from './oracle-view.ts'
 import { query } from './platform.ts'
 import type { Platform } from './platform.ts'
 import type { Random } from './random.ts'
@@ -26,6 +28,16 @@ export const ENTITIES: readonly StackEntity[] = [0, 1, 2, 3, 4].flatMap((key) =>
 export interface Served {
   readonly service: CompiledService
   readonly views: readonly ModelView[]
+}
+
+/** What a request got at its time (the clock's, which may be before its `evaluatedAt`). */
+export interface Answer {
+  /** Of the service. */
+  readonly version: string
+  readonly entity: StackEntity
+  readonly t: number
+  /** By full name. */
+  readonly cells: ReadonlyMap<string, OracleCell>
 }
 
 /** Compares what is stored, archived and exported with the oracle's log. */
@@ -96,12 +108,43 @@ export class StackVerdict {
       const t = anchor + random.pick([-1, 0, 1, 2, MINUTE, HOUR, random.below(20 * HOUR), random.below(900 * HOUR)])
       return { entity: random.pick(ENTITIES), t: Math.min(t, end) }
     })
-    const spine = asked.map(({ entity, t }) => ({ ...askedOf(views, entity), timestamp: t }))
-    const { rows, manifest } = await this.#platform.export('svc', spine, asOf)
-    assert.equal(rows.length, SPINE_ROWS)
-    const statuses = new Map<string, Record<string, number>>()
-    asked.forEach(({ entity, t }, i) => {
+    const rows = asked.map(({ entity, t }) => {
       const cells = namedCells(service, views, this.#model.trained(views, entity, t, asOf === 'event-time'))
+      return { entity, t, cells }
+    })
+    await this.#assertRows(served, asOf, rows)
+  }
+
+  /** By the served clock: at the times of the answers that the service gave, these answers; at random times while it was served, what a request would have got; before, none. */
+  async assertServedExport(
+    served: Served,
+    answers: readonly Answer[],
+    { from, to }: { from: number; to: number },
+  ): Promise<void> {
+    const random = this.#random
+    const { service, views } = served
+    const given = answers.filter(({ version }) => version === service.version)
+    const times = [from, to, ...given.map(({ t }) => t)]
+    const others = Array.from({ length: SPINE_ROWS / 2 }, () => {
+      const entity = random.pick(ENTITIES)
+      const t = Math.min(Math.max(random.pick([from + random.below(to - from + 1), random.pick(times) - 1]), from), to)
+      return { entity, t, cells: namedCells(service, views, this.#model.served(views, entity, t)) }
+    })
+    await this.#assertRows(served, 'served', random.shuffle([...given, ...others]))
+    const early = { ...askedOf(views, ENTITIES[0]), timestamp: from - 1 }
+    await assert.rejects(this.#platform.export('svc', [early], 'served'), hasErrorCode('TM_SPINE_TOO_EARLY'))
+  }
+
+  async #assertRows(
+    { views }: Served,
+    asOf: AsOf,
+    expected: readonly { entity: StackEntity; t: number; cells: ReadonlyMap<string, OracleCell> }[],
+  ): Promise<void> {
+    const spine = expected.map(({ entity, t }) => ({ ...askedOf(views, entity), timestamp: t }))
+    const { rows, manifest } = await this.#platform.export('svc', spine, asOf)
+    assert.equal(rows.length, expected.length)
+    const statuses = new Map<string, Record<string, number>>()
+    expected.forEach(({ entity, t, cells }, i) => {
       for (const [name, { value, status }] of cells) {
         // A file holds values; statuses are judged by the manifest's counts.
         const found = { value: rows[i].values[name], status } as const

@@ -28,7 +28,9 @@ import type { MarkerId } from './keys.ts'
  *   'b' keyed log 0x00 u16 bucket 32-byte view version     → that version's own marker, while it is outside the live set
  *   'o' keyed log 0x00 u16 bucket 32-byte view version key → open part of an entity's state
  *   's' keyed log 0x00 u16 bucket 32-byte view version key → sealed part, where it is apart
+ *   'c'                                          → f64 settled time: no change is stamped earlier
  */
+const SETTLED_KEY = Buffer.from('c')
 const OPEN = 'o'
 const SEALED = 's'
 
@@ -123,7 +125,7 @@ class LmdbOnlineStore implements OnlineStore {
       else this.#db.putSync(stateKey(SEALED, flush, view, key), asBuffer(sealed))
     }
     const { nextOffset, origins } = flush
-    this.#putMarker(flush, { ...marker, nextOffset, origins, flushTime: Math.floor(this.#now()) })
+    this.#putMarker(flush, { ...marker, nextOffset, origins, flushTime: this.#stamp(marker) })
     return 'applied'
   }
 
@@ -149,6 +151,22 @@ class LmdbOnlineStore implements OnlineStore {
   async markers(keyedLog: string, buckets: readonly number[], backfill?: string): Promise<(Marker | null)[]> {
     this.#db.resetReadTxn()
     return buckets.map((bucket) => this.#marker({ keyedLog, bucket, backfill }))
+  }
+
+  /** Writers take turns: inside one, no earlier change is still on its way. */
+  async settledMarkers(
+    keyedLog: string,
+    buckets: readonly number[],
+  ): Promise<{ time: number; markers: (Marker | null)[] }> {
+    const settled = this.#db.transactionSync(() => {
+      const time = Math.max(this.#settled(), Math.floor(this.#now()))
+      const bytes = Buffer.alloc(8)
+      bytes.writeDoubleLE(time)
+      this.#db.putSync(SETTLED_KEY, bytes)
+      return { time, markers: buckets.map((bucket) => this.#marker({ keyedLog, bucket })) }
+    })
+    await this.#db.flushed
+    return settled
   }
 
   async *scan(bucket: BucketId, view: string): AsyncIterable<{ key: Uint8Array; state: StateParts }> {
@@ -184,7 +202,7 @@ class LmdbOnlineStore implements OnlineStore {
     const isEmpty = live === null || live.views === ''
     if (!isEmpty && live.nextOffset !== own.nextOffset) return 'other-offset'
     const epoch = Math.max(live?.epoch ?? 0, own.epoch) + 1
-    this.#putMarker(move, { ...(isEmpty ? own : live), views: move.views, epoch })
+    this.#putMarker(move, { ...(isEmpty ? own : live), views: move.views, epoch, flushTime: this.#stamp(live) })
     this.#db.removeSync(markerKey({ ...move, backfill: move.view }))
     return 'applied'
   }
@@ -201,7 +219,7 @@ class LmdbOnlineStore implements OnlineStore {
     if (live.views !== move.live.views) return 'other-views'
     const epoch = live.epoch + 1
     this.#putMarker({ ...move, backfill: move.view }, { ...live, views: move.view, epoch })
-    this.#putMarker(move, { ...live, views: move.views, epoch })
+    this.#putMarker(move, { ...live, views: move.views, epoch, flushTime: this.#stamp(live) })
     return 'applied'
   }
 
@@ -267,6 +285,15 @@ class LmdbOnlineStore implements OnlineStore {
     if (this.#closed) return
     this.#closed = true
     await this.#db.close()
+  }
+
+  /** The time of a change, in its write transaction: of changes of one marker in their order, and after what was settled. */
+  #stamp(marker: Marker | null): number {
+    return Math.max(marker?.flushTime ?? 0, this.#settled(), Math.floor(this.#now()))
+  }
+
+  #settled(): number {
+    return this.#db.getBinary(SETTLED_KEY)?.readDoubleLE(0) ?? 0
   }
 
   #state(bucket: BucketId, view: string, key: Uint8Array): StateParts | null {

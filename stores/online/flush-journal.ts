@@ -1,0 +1,83 @@
+import type { Log } from '../log/log.ts'
+import { decodeFlushRecord, encodeFlushRecord } from './flush-record.ts'
+import type { FlushRecord } from './flush-record.ts'
+import type { Marker, OnlineStore } from './online-store.ts'
+
+const READ_BYTES = 1 << 20
+
+/** Topic of a keyed log's flush journal; it has the keyed log's partitions. */
+export const flushTopic = (keyedLog: string): string => `flushes.${keyedLog}`
+
+/**
+ * When the states of a keyed partition came to hold what: what its live markers showed, written down by whoever owns the partition. An owner first writes what
+ * the markers show that it claimed, then what each flush with events, join or leave made of them, each before the next change of the same bucket. So whatever is killed
+ * in between, and whoever comes late, a record is of something that happened, and of all changes of a bucket at most the last, which its marker still shows, is missing.
+ * A marker that moved on without events is not written down: what the states hold is the same.
+ */
+export class FlushJournal {
+  readonly #log: Log
+  readonly #online: OnlineStore
+  readonly #keyedLog: string
+  readonly #partition: number
+
+  private constructor(stores: JournalStores, keyedLog: string, partition: number) {
+    this.#log = stores.log
+    this.#online = stores.online
+    this.#keyedLog = keyedLog
+    this.#partition = partition
+  }
+
+  /** For an owner of one of the keyed log's `partitions`. */
+  static async open(
+    stores: JournalStores,
+    keyedLog: string,
+    { partition, partitions }: { readonly partition: number; readonly partitions: number },
+  ): Promise<FlushJournal> {
+    await stores.log.createTopic(flushTopic(keyedLog), { partitions })
+    return new FlushJournal(stores, keyedLog, partition)
+  }
+
+  /**
+   * Writes down what the live markers of buckets show, durably. `epochs`: those that the caller gave them; false, and nothing is written, where one has another:
+   * its next owner writes down what it found. `isFlush`: nothing but offset and time has changed since the last record of each bucket.
+   */
+  async record(epochs: ReadonlyMap<number, number>, isFlush: boolean): Promise<boolean> {
+    if (epochs.size === 0) return true
+    const buckets = [...epochs.keys()].sort((a, b) => a - b)
+    const markers = await this.#online.markers(this.#keyedLog, buckets)
+    const groups = new Map<string, { marker: Marker; buckets: number[] }>()
+    for (const [i, bucket] of buckets.entries()) {
+      const marker = markers[i]
+      if (marker === null || marker.epoch !== epochs.get(bucket)) return false
+      const name = `${marker.epoch}/${marker.nextOffset}/${marker.flushTime}/${marker.views}`
+      const group = groups.get(name) ?? { marker, buckets: [] }
+      groups.set(name, group)
+      group.buckets.push(bucket)
+    }
+    const records = [...groups.values()].map(({ marker, buckets: own }) =>
+      encodeFlushRecord({ ...marker, owner: isFlush ? null : marker, buckets: own }),
+    )
+    await this.#log.append(flushTopic(this.#keyedLog), this.#partition, records)
+    return true
+  }
+}
+
+export interface JournalStores {
+  readonly log: Log
+  readonly online: OnlineStore
+}
+
+/** A journal's records up to its present end, in the order in which they were written; nothing where there is no journal. */
+export async function* readFlushJournal(log: Log, keyedLog: string, partition: number): AsyncIterable<FlushRecord> {
+  const topic = flushTopic(keyedLog)
+  if ((await log.topic(topic)) === null) return
+  const end = await log.endOffset(topic, partition)
+  for (let next = await log.startOffset(topic, partition); next < end;) {
+    const records = await log.read(topic, partition, next, READ_BYTES)
+    if (records.length === 0) return
+    for (const { offset, value } of records) {
+      next = offset + 1
+      if (offset < end) yield decodeFlushRecord(value, `record ${offset} of ${topic}, partition ${partition},`)
+    }
+  }
+}
