@@ -17,6 +17,12 @@ export const CLI_ERRORS = {
     status: 500,
     meaning: 'The process of a role ended without a word. `start` starts it anew, with growing pauses.',
   },
+  TM_ROLE_STUCK: {
+    disposition: 'retry',
+    status: 500,
+    meaning:
+      'The process of a role has done nothing else for a minute than one thing that does not return, such as a pattern that backtracks without end in a function of a definition. `start` kills it and starts it anew, with growing pauses; nothing is lost.',
+  },
   TM_PORT_IN_USE: {
     disposition: 'reject',
     status: 409,

@@ -2,7 +2,7 @@ import { canonicalJson } from '../features/plan/canonical-json.ts'
 import type { EntityPlan, SourcePlan } from '../features/plan/source-plan.ts'
 import type { FeaturePlan, ServicePlan, ViewPlan } from '../features/plan/view-plan.ts'
 import { functionNames } from './check-functions.ts'
-import { loadBundle } from './compartment.ts'
+import { loadUnmetered } from './compartment.ts'
 import { describeFeature, describeField, describeSelection, describeType, describeMs } from './describe-plan-parts.ts'
 
 /** One difference within a definition. `from` and `to` are for people; null where the part is not there. */
@@ -127,5 +127,5 @@ function serviceParts(plan: ServicePlan, code: string): Parts {
 }
 
 function functionTexts(count: number, code: string): string[] {
-  return count === 0 ? [] : loadBundle(code, 'diff').map((fn) => Function.prototype.toString.call(fn))
+  return count === 0 ? [] : loadUnmetered(code).map((fn) => Function.prototype.toString.call(fn))
 }

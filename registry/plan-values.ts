@@ -3,6 +3,7 @@ import type { ValueType } from '../features/plan/field-type.ts'
 import type { PlanValue, RulePlan } from '../features/plan/view-plan.ts'
 import { encodeBase64 } from '../features/values/base64.ts'
 import { describeValue, isRecord, unknownName } from './describe-value.ts'
+import { unstablePart } from '../features/exact/stable-pattern.ts'
 
 /** Says why a value cannot stand where a feature of `type` has one (a default, an allowed value), or null. */
 export function valueProblem(value: unknown, type: ValueType): string | null {
@@ -131,7 +132,10 @@ function matchesProblem(matches: unknown, type: ValueType): string | null {
     return `matches must be a pattern in a text, as in '[A-Z]{2}', found ${describeValue(matches)}`
   try {
     void new RegExp(`^(?:${matches})$`, 'u')
-    return null
+    const part = unstablePart(matches, 'u')
+    return part === null
+      ? null
+      : `matches has ${part}, which follows the engine's Unicode version: write the characters out, as in [a-zà-ÿ]`
   } catch (error) {
     return `matches is not a regular expression: ${error instanceof Error ? error.message : String(error)}`
   }

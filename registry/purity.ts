@@ -1,7 +1,8 @@
-import { FORBIDDEN_GLOBALS, LOCALE_METHODS, PURE_MATH } from './compartment.ts'
+import { unstablePart } from '../features/exact/stable-pattern.ts'
+import { FORBIDDEN_GLOBALS, LOCALE_METHODS, PURE_MATH } from './compartment-prelude.ts'
 import { failRegistry } from './errors.ts'
 import { lastingChange, outerNames } from './purity-state.ts'
-import { parseBundle, topLevel, walk } from './syntax.ts'
+import { boundNames, parseBundle, topLevel, walk } from './syntax.ts'
 import type { AnyNode } from './syntax.ts'
 
 type RefuseUse = (what: string, instead: string) => never
@@ -24,6 +25,9 @@ export function checkPurity(code: string, file: string, exportName: string): voi
     if (node.type === 'AwaitExpression' || node.type === 'ImportExpression')
       refuse(node.type === 'AwaitExpression' ? 'await' : 'import()', 'compute from the event alone')
     checkCall(node, refuse)
+    checkPattern(node, refuse)
+    if (node.type === 'CatchClause' && usesError(node))
+      refuse('a caught error', 'its text differs between engines: write `catch { … }` and compute without it')
     const change = lastingChange(node, parents, outer)
     if (change !== null)
       refuse(`${change}, which stands outside of it and lives on between events`, 'compute from the event alone')
@@ -71,4 +75,33 @@ function checkCall(node: AnyNode, refuse: RefuseUse): void {
   if (callee.type !== 'MemberExpression' || callee.computed === true) return
   const method = String((callee.property as AnyNode).name)
   if (LOCALE_METHODS.includes(method)) refuse(`${method}()`, 'compare strings with <, > and ===')
+}
+
+/** A literal pattern, or one built from texts. */
+function checkPattern(node: AnyNode, refuse: RefuseUse): void {
+  const { pattern, flags } = patternOf(node) ?? { pattern: '', flags: '' }
+  const part = unstablePart(pattern, flags)
+  if (part !== null)
+    refuse(
+      `${part} in a pattern`,
+      'write the characters out, as in [a-zà-ÿ] or [éÉ]: what they are depends on the Unicode version',
+    )
+}
+
+function patternOf(node: AnyNode): { readonly pattern: string; readonly flags: string } | null {
+  if (node.type === 'Literal') return (node.regex as { pattern: string; flags: string } | undefined) ?? null
+  const isPattern = /^(?:New|Call)Expression$/.test(node.type) && (node.callee as AnyNode).name === 'RegExp'
+  if (!isPattern) return null
+  const [pattern, flags] = (node.arguments as AnyNode[]).map(({ value }) => value)
+  return typeof pattern === 'string' ? { pattern, flags: typeof flags === 'string' ? flags : '' } : null
+}
+
+function usesError(clause: AnyNode): boolean {
+  if (clause.param === null || clause.param === undefined) return false
+  const names = boundNames(clause.param as AnyNode)
+  let used = false
+  walk(clause.body as AnyNode, ({ type, name }) => {
+    if (type === 'Identifier' && names.includes(String(name))) used = true
+  })
+  return used
 }

@@ -2,9 +2,13 @@ export const ROLE_NAMES = ['stream', 'archive', 'serve'] as const
 /** What runs beside what: the parts of a Tidemark deployment. */
 export type RoleName = (typeof ROLE_NAMES)[number]
 
+export const ALIVE_EVERY_MS = 1000
+
 /** From a role's process to the supervisor. */
 export type RoleReport =
   | { readonly kind: 'ready'; readonly url: string | null }
+  /** Every `ALIVE_EVERY_MS`: its event loop turns. */
+  | { readonly kind: 'alive' }
   | {
       readonly kind: 'failed'
       readonly code: string

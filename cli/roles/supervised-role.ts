@@ -4,6 +4,7 @@ import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import type { RoleState } from '../presence.ts'
 import type { LogEntry, LogLines } from '../terminal/log-lines.ts'
+import { ALIVE_EVERY_MS } from './role-messages.ts'
 import type { RoleName, RoleOrder, RoleReport } from './role-messages.ts'
 import { SUPERVISED } from './supervision.ts'
 
@@ -13,13 +14,19 @@ const BACK_OFF_MS_MAX = 30_000
 /** A process that lived this long starts anew with the shortest pause. */
 const HEALTHY_MS = 60_000
 
+type Failure = Extract<RoleReport, { kind: 'failed' }>
+
 export interface SupervisedRoleOptions {
   readonly directory: string
   readonly port: number | null
   readonly log: LogLines
   /** Called when the state changed. */
   readonly changed: () => void
+  /** A process whose event loop has not turned for this long is killed and starts anew. Default: a minute. */
+  readonly stuckMs?: number
 }
+
+const STUCK_MS = 60_000
 
 /** One role in a child process: started, started anew with growing pauses when it dies, stopped for good when starting anew cannot help. */
 export class SupervisedRole {
@@ -30,7 +37,7 @@ export class SupervisedRole {
   #restarts = 0
   #backOffMs = BACK_OFF_MS_MIN
   #startedAt = 0
-  #failure: Extract<RoleReport, { kind: 'failed' }> | null = null
+  #failure: Failure | null = null
   /** The last failure that was said in full: the same one again is only counted. */
   #said = ''
   #timer: NodeJS.Timeout | undefined
@@ -66,15 +73,33 @@ export class SupervisedRole {
     })
     this.#child = child
     this.#startedAt = performance.now()
-    let reported: Extract<RoleReport, { kind: 'failed' }> | null = null
+    let reported: Failure | null = null
+    const watch = this.#watch(child, (failure) => (reported = failure))
     child.on('message', (report: RoleReport) => {
+      watch.alive()
       if (report.kind === 'ready') this.#ready(report.url)
-      else reported = report
+      else if (report.kind === 'failed') reported = report
     })
     for (const stream of [child.stdout, child.stderr])
       if (stream !== null) createInterface({ input: stream }).on('line', (line) => this.#relay(line))
     child.once('error', (error) => this.#relay(error.message))
-    child.once('close', (code, signal) => this.#ended(reported, code, signal))
+    child.once('close', (code, signal) => {
+      watch.end()
+      this.#ended(reported, code, signal)
+    })
+  }
+
+  /** Counts beats that were missed, not time: a machine that slept is no reason. From the first beat on: a start may take its time. */
+  #watch(child: ChildProcess, stuck: (failure: Failure) => void): { alive(): void; end(): void } {
+    const { stuckMs = STUCK_MS } = this.#options
+    let missed = -Infinity
+    const timer = setInterval(() => {
+      if (++missed * ALIVE_EVERY_MS < stuckMs) return
+      const message = `its event loop has not turned for ${stuckMs / 1000} s, so it was killed (nothing is lost): a function of a definition that does not return, such as a pattern that backtracks without end? Find it among the views of the partition that lags in \`tidemark status\`, and apply a corrected one`
+      stuck({ kind: 'failed', code: 'TM_ROLE_STUCK', message, again: true })
+      child.kill('SIGKILL')
+    }, ALIVE_EVERY_MS)
+    return { alive: () => (missed = 0), end: () => clearInterval(timer) }
   }
 
   order(order: RoleOrder): void {
@@ -113,11 +138,7 @@ export class SupervisedRole {
     this.#options.changed()
   }
 
-  #ended(
-    reported: Extract<RoleReport, { kind: 'failed' }> | null,
-    code: number | null,
-    signal: NodeJS.Signals | null,
-  ): void {
+  #ended(reported: Failure | null, code: number | null, signal: NodeJS.Signals | null): void {
     this.#child = null
     if (this.#stopping) {
       this.#state = 'stopped'

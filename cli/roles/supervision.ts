@@ -1,5 +1,6 @@
 import { isTidemarkError } from '../../features/errors/tidemark-error.ts'
 import { storeFailure } from '../../stores/store-failure.ts'
+import { ALIVE_EVERY_MS } from './role-messages.ts'
 import type { RoleOrder, RoleReport } from './role-messages.ts'
 
 /** Set for the processes that a supervisor starts. */
@@ -26,6 +27,7 @@ export function supervision(): Supervision | null {
   const send = (report: RoleReport): void => {
     if (process.connected) process.send?.(report)
   }
+  setInterval(() => send({ kind: 'alive' }), ALIVE_EVERY_MS).unref()
   process.on('message', (order: RoleOrder) => {
     if (order.kind === 'stop') controller.abort()
     else reasons = order.reasons

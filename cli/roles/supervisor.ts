@@ -19,6 +19,8 @@ export interface SupervisorOptions {
   readonly port: number | null
   readonly log: LogLines
   readonly signal: AbortSignal
+  /** See `SupervisedRoleOptions`. */
+  readonly stuckMs?: number
   /** Told once, when every role works. */
   readonly ready?: (url: string) => void
 }
@@ -55,13 +57,14 @@ class ProcessTree {
 
   constructor(options: SupervisorOptions) {
     this.#options = options
-    const { directory, port, log } = options
+    const { directory, port, log, stuckMs } = options
     this.#roles = ROLE_NAMES.map(
       (role) =>
         new SupervisedRole(role, {
           directory,
           port: role === 'serve' ? port : null,
           log,
+          stuckMs,
           changed: () => this.#changed(),
         }),
     )

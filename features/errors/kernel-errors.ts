@@ -14,6 +14,12 @@ export const KERNEL_ERRORS = {
     meaning:
       'A function of a definition threw. Its result is null (false in `where`, INVALID in `derive`); `tidemark status` and /metrics count it.',
   },
+  TM_FUNCTION_STEPS: {
+    disposition: 'degrade',
+    status: 422,
+    meaning:
+      'A call of a function of a definition took more than 10,000,000 steps (loop rounds and calls), or more than 500 calls within each other. Its result is null, as if it had thrown.',
+  },
   TM_FUNCTION_TYPE: {
     disposition: 'degrade',
     status: 422,

@@ -39,8 +39,8 @@ function callDerived(
     const value = coerceResult(type, result)
     if (value === undefined) failures?.returned(name, result)
     return value
-  } catch {
-    failures?.threw(name)
+  } catch (error) {
+    failures?.threw(name, error)
     return undefined
   }
 }

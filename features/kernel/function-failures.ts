@@ -1,5 +1,6 @@
-/** Why a user function gave nothing: it threw, returned a value of another type than declared, or a number that is not finite. */
-export type FunctionFailureCode = 'TM_FUNCTION_THROW' | 'TM_FUNCTION_TYPE' | 'TM_FUNCTION_NON_FINITE'
+/** Why a user function gave nothing: it threw, took more steps than a call may, returned a value of another type than declared, or a number that is not finite. */
+export type FunctionFailureCode =
+  'TM_FUNCTION_THROW' | 'TM_FUNCTION_STEPS' | 'TM_FUNCTION_TYPE' | 'TM_FUNCTION_NON_FINITE'
 
 export interface FunctionFailure {
   /** `where`, or the feature or derived field that the function computes; the first one where several share it. */
@@ -16,8 +17,8 @@ export class FunctionFailures {
     return this.#counts.size === 0
   }
 
-  threw(name: string): void {
-    this.#add(name, 'TM_FUNCTION_THROW', 1)
+  threw(name: string, error: unknown): void {
+    this.#add(name, isOutOfSteps(error) ? 'TM_FUNCTION_STEPS' : 'TM_FUNCTION_THROW', 1)
   }
 
   /** `result`: what the function returned, and its type did not allow. */
@@ -46,4 +47,14 @@ export class FunctionFailures {
     const key = `${name} ${code}`
     this.#counts.set(key, { function: name, code, count: (this.#counts.get(key)?.count ?? 0) + count })
   }
+}
+
+/** How an error begins that ends a function which took too many steps (see `registry/meter.ts`). */
+export const OUT_OF_STEPS = 'out of steps:'
+
+/** By text: the error is of the realm of the user functions. */
+function isOutOfSteps(error: unknown): boolean {
+  if (typeof error !== 'object' || error === null) return false
+  const text: unknown = Object.getOwnPropertyDescriptor(error, 'message')?.value
+  return typeof text === 'string' && text.startsWith(OUT_OF_STEPS)
 }

@@ -186,8 +186,8 @@ export class ViewKernel {
         const result = predicate(cursor.event)
         if (result === true) selected[row] = 1
         else if (result !== false) this.failures.returned('where', result)
-      } catch {
-        this.failures.threw('where')
+      } catch (error) {
+        this.failures.threw('where', error)
       }
     }
     return selected
@@ -206,8 +206,8 @@ export class ViewKernel {
         const value = coerceResult(input.type, result)
         if (value === undefined) this.failures.returned(name, result)
         else builder.set(row, value)
-      } catch {
-        this.failures.threw(name)
+      } catch (error) {
+        this.failures.threw(name, error)
       }
     }
     return builder.finish()

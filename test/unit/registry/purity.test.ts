@@ -39,6 +39,20 @@ const REFUSED: readonly [outside: string, fn: string, says: RegExp][] = [
   ['class Counter { #n = 0; up() { return ++this.#n } }\nconst c = new Counter()', '(e) => c.up()', /this\.… = …/],
   ['', 'async (e) => e.amount', /the function of a of view spend is async or a generator/],
   ['', 'function* (e) { yield e.amount }', /the function of a of view spend is async or a generator/],
+  [
+    '',
+    String.raw`(e) => (/^\p{L}+$/u.test(e.card_id) ? 1 : 0)`,
+    /uses \\p\{…\} in a pattern.*write the characters out/,
+  ],
+  ['', '(e) => (/é/i.test(e.card_id) ? 1 : 0)', /uses flag i with é in a pattern/],
+  ['', String.raw`(e) => (new RegExp('\\p{L}', 'u').test(e.card_id) ? 1 : 0)`, /uses \\p\{…\} in a pattern/],
+  [
+    '',
+    '(e) => { try { return e.amount } catch (error) { return String(error).length } }',
+    /uses a caught error.*catch \{ … \}/,
+  ],
+  ['', '(e) => e.card_id.normalize().length', /uses normalize\(\)/],
+  ['', '(e) => [1, 2].toLocaleString().length', /uses toLocaleString\(\)/],
   // What reading does not show, calling does.
   [
     'const counter = (() => { let n = 0; return () => ++n })()',
@@ -68,6 +82,8 @@ for (const [outside, fn, says] of REFUSED) {
 }
 
 const ALLOWED: readonly [outside: string, fn: string][] = [
+  ['', '(e) => { try { return e.amount } catch { return 0 } }'],
+  ['', '(e) => (/^[a-z]+$/i.test(e.card_id.toLowerCase()) ? 1 : 0)'],
   ['const list = [3, 1, 2]', '(e) => [...list].sort()[0] + list.slice().reverse()[0]'],
   ['const RATES = new Map([["a", 2]])', '(e) => RATES.get(e.card_id) ?? 1'],
   ['const letters = /[a-z]/g', '(e) => e.card_id.replace(letters, "").length'],
