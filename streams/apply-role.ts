@@ -5,6 +5,7 @@ import { viewsHash } from '../registry/view-sets.ts'
 import { KeyedPartition } from './keyed-partition.ts'
 import { moveServingAliases } from './live-views.ts'
 import type { RecentBlocks } from './recent-blocks.ts'
+import { FedLogs, openFeeds } from './source-feeds.ts'
 import type { StreamContext } from './stream-context.ts'
 
 interface Owned {
@@ -17,6 +18,7 @@ interface Owned {
 export class ApplyRole {
   readonly #context: StreamContext
   readonly #recent: RecentBlocks | null
+  readonly #fed: FedLogs
   readonly #owned = new Map<string, Owned>()
   /** Partitions that stopped, with the cause, by name. */
   readonly #stopped = new Map<string, TidemarkError>()
@@ -24,6 +26,7 @@ export class ApplyRole {
   /** `recent` has blocks that ingest beside it has just appended. */
   constructor(context: StreamContext, recent: RecentBlocks | null = null) {
     this.#context = context
+    this.#fed = new FedLogs(context.log)
     this.#recent = recent
   }
 
@@ -34,7 +37,9 @@ export class ApplyRole {
 
   /** Makes views live that have no history to replay, and lets services read them. For a process that applies nothing. */
   async begin(): Promise<void> {
-    for (const keyedLog of await this.#context.registry.keyedLogs()) {
+    const { registry } = this.#context
+    for (const source of await registry.sources()) await openFeeds(this.#context, source)
+    for (const keyedLog of await this.#fed.among(await registry.keyedLogs())) {
       for (let partition = 0; partition < this.#context.partitions; partition++)
         await KeyedPartition.claim(this.#context, keyedLog, partition).catch(ignoreFenced)
     }
@@ -44,7 +49,7 @@ export class ApplyRole {
   /** One fetch of every partition, flushed unless `hold` says that more is known to come, and one step of its backfill. Returns how much moved. */
   async runOnce({ hold = false }: { hold?: boolean } = {}): Promise<number> {
     let moved = 0
-    for (const keyedLog of await this.#context.registry.keyedLogs()) {
+    for (const keyedLog of await this.#fed.among(await this.#context.registry.keyedLogs())) {
       for (let partition = 0; partition < this.#context.partitions; partition++) {
         moved += await this.#step(keyedLog, partition, hold)
       }

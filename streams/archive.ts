@@ -6,6 +6,7 @@ import { recordArchiveHash } from '../stores/tables/archive-hashes.ts'
 import { ArchiveWriter } from './archive-writer.ts'
 import { readKeyedRecord } from './keyed-reader.ts'
 import { OriginFilter } from './origin-filter.ts'
+import { FedLogs } from './source-feeds.ts'
 import { keyedTopic } from './stream-context.ts'
 import type { StreamContext } from './stream-context.ts'
 
@@ -20,18 +21,20 @@ const NOTHING: ArchiveProgress = { nextOffset: 0, nextFileOffset: 0, completeUnt
 /** Keyed logs → Parquet files with names that follow from their first offset. */
 export class ArchiveRole {
   readonly #context: StreamContext
+  readonly #fed: FedLogs
   /** Partitions whose progress was compared with the files since this process began. */
   readonly #compared = new Set<string>()
 
   constructor(context: StreamContext) {
     this.#context = context
+    this.#fed = new FedLogs(context.log)
   }
 
   /** At most one file per partition. Returns how many events were archived. */
   async runOnce(): Promise<number> {
     const settled = await this.#context.log.settledTime()
     let archived = 0
-    for (const keyedLog of await this.#context.registry.keyedLogs()) {
+    for (const keyedLog of await this.#fed.among(await this.#context.registry.keyedLogs())) {
       for (let partition = 0; partition < this.#context.partitions; partition++)
         archived += await this.#archive(keyedLog, partition, settled)
     }

@@ -28,19 +28,24 @@ export interface Sequence {
   readonly index: number
 }
 
-export interface Block {
+/** What a block says of where its events come from. */
+export interface BlockSequences {
   readonly origin: string
   readonly previous: Sequence
   readonly length: number
   readonly sequenceOffset: Float64Array
   readonly sequenceIndex: Int32Array
+  /** Of a block that events were removed from (see `thinned-block.ts`): the last sequence that it had. */
+  readonly last?: Sequence
+}
+
+export interface Block extends BlockSequences {
   readonly eventTime: Float64Array
   /** NaN: known when the block was appended. */
   readonly arrival: Float64Array
   readonly columns: readonly Column[]
-  /** Of a block that events were removed from (see `thinned-block.ts`): the places of those that stay, and the last sequence that it had. */
+  /** Of a block that events were removed from: the places of those that stay. */
   readonly indexes?: Int32Array
-  readonly last?: Sequence
 }
 
 export const NO_SEQUENCE: Sequence = { offset: -1, index: -1 }
@@ -65,13 +70,9 @@ export function encodeBlock(block: Block): Uint8Array {
 
 /** Throws RangeError, or zlib's error, on bytes that `encodeBlock` did not write for these fields. */
 export function decodeBlock(bytes: Uint8Array, fields: readonly FieldPlan[]): Block {
-  if (bytes[0] !== FORMAT) throw new RangeError(`block format ${bytes[0]}, expected ${FORMAT}`)
-  const reader = new ByteReader(zstdDecompressSync(bytes.subarray(1)))
-  const origin = reader.string()
-  const previous = { offset: reader.f64(), index: reader.f64() }
-  const length = reader.varint()
-  const sequenceOffset = readSequenceOffsets(reader, length)
-  const sequenceIndex = readWhole(reader, length)
+  const reader = openBlock(bytes)
+  const sequences = readSequences(reader)
+  const { length } = sequences
   const timeField = reader.varint() - 1
   const ownTimes = timeField < 0 ? new Float64Array(copyOf(reader, length * 8)) : null
   const arrivalKind = reader.u8()
@@ -80,7 +81,30 @@ export function decodeBlock(bytes: Uint8Array, fields: readonly FieldPlan[]): Bl
   if (reader.remaining !== 0) throw new RangeError(`${reader.remaining} bytes after the end of a block`)
   const eventTime = ownTimes ?? timesOf(columns[timeField])
   const arrival = ownArrivals ?? (arrivalKind === ARRIVAL.EVENT_TIME ? eventTime : new Float64Array(length).fill(NaN))
-  return { origin, previous, length, sequenceOffset, sequenceIndex, eventTime, arrival, columns }
+  return { ...sequences, eventTime, arrival, columns }
+}
+
+/** The same without the events' values. */
+export function decodeSequences(bytes: Uint8Array): BlockSequences {
+  return readSequences(openBlock(bytes))
+}
+
+function openBlock(bytes: Uint8Array): ByteReader {
+  if (bytes[0] !== FORMAT) throw new RangeError(`block format ${bytes[0]}, expected ${FORMAT}`)
+  return new ByteReader(zstdDecompressSync(bytes.subarray(1)))
+}
+
+function readSequences(reader: ByteReader): BlockSequences {
+  const origin = reader.string()
+  const previous = { offset: reader.f64(), index: reader.f64() }
+  const length = reader.varint()
+  return {
+    origin,
+    previous,
+    length,
+    sequenceOffset: readSequenceOffsets(reader, length),
+    sequenceIndex: readWhole(reader, length),
+  }
 }
 
 const ARRIVAL = { APPENDED: 0, EVENT_TIME: 1, OWN: 2 } as const

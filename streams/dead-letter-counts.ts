@@ -50,7 +50,7 @@ export async function countDeadLetters(
   }
   const byCode: Record<string, number> = {}
   for (const [code, count] of Object.entries(letters)) {
-    const gone = (totals.replayed[code] ?? 0) + (totals.dropped[code] ?? 0) + (totals.moved[code] ?? 0)
+    const gone = Object.values(totals).reduce((total, counts) => total + (counts[code] ?? 0), 0)
     if (count > gone) byCode[code] = count - gone
   }
   return { pending: sum(byCode), replayed: sum(totals.replayed), dropped: sum(totals.dropped), byCode }

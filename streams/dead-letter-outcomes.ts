@@ -2,8 +2,8 @@ import type { Log, TopicAppend } from '../stores/log/log.ts'
 import type { LastSent } from './keyed-append.ts'
 import { deadTopic } from './stream-context.ts'
 
-/** What became of a letter that is no longer pending. */
-export type LetterOutcome = 'replayed' | 'dropped' | 'moved'
+/** What became of a letter that is no longer pending. `filled`: a keyed log that was made later has it, with its own origin and arrival. */
+export type LetterOutcome = 'replayed' | 'dropped' | 'moved' | 'filled'
 
 type CountsByCode = Readonly<Record<string, number>>
 
@@ -22,13 +22,13 @@ export interface OutcomeRecord {
   readonly totals: Readonly<Record<LetterOutcome, CountsByCode>>
 }
 
-const OUTCOMES: readonly LetterOutcome[] = ['replayed', 'dropped', 'moved']
+const OUTCOMES: readonly LetterOutcome[] = ['replayed', 'dropped', 'moved', 'filled']
 const NOTHING: OutcomeRecord = {
   outcome: 'dropped',
   offsets: [],
   highest: -1,
   lastSent: {},
-  totals: { replayed: {}, dropped: {}, moved: {} },
+  totals: { replayed: {}, dropped: {}, moved: {}, filled: {} },
 }
 const FETCH_BYTES = 1 << 20
 const encoder = new TextEncoder()

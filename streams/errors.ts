@@ -44,6 +44,12 @@ export const STREAM_ERRORS = {
     status: 409,
     meaning: 'A file that a schedule imported has changed since. Restore it, and write new rows into a new file.',
   },
+  TM_SOURCE_FILLING: {
+    disposition: 'retry',
+    status: 503,
+    meaning:
+      'Views read the source by other entities than before, and no keyed log of theirs has all history yet. Wait until they are filled.',
+  },
   TM_STREAM_GAP: {
     disposition: 'halt',
     status: 500,
@@ -77,12 +83,6 @@ export const STREAM_ERRORS = {
     status: 422,
     meaning:
       'The columns, their types or the event time of a source with history would change. Declare the new layout as a source of another name.',
-  },
-  TM_ENTITY_WITHOUT_HISTORY: {
-    disposition: 'reject',
-    status: 422,
-    meaning:
-      'A view keys a source with history by an entity that it was never keyed by; its features would lack that history. Use a fresh data folder, or a source of another name.',
   },
   TM_WAIT_TIMEOUT: {
     disposition: 'retry',

@@ -3,19 +3,19 @@ import { createReadStream } from 'node:fs'
 import type { Column, NumberColumn } from '../features/values/column.ts'
 import { columnValue } from '../features/values/column.ts'
 import { valueToJson } from '../features/values/json-values.ts'
-import type { SourcePlan } from '../features/plan/source-plan.ts'
+import type { EntityPlan, SourcePlan } from '../features/plan/source-plan.ts'
 import { failStore } from '../stores/errors.ts'
 import { gather, gatherColumn } from '../features/values/gather.ts'
 import { deadLetterAppends, readDeadLetters } from './dead-letters.ts'
 import type { DeadLetter } from './dead-letters.ts'
-import { failStream } from './errors.ts'
 import { importRefusals, withNullsForNonFinite } from './import-refusals.ts'
+import type { Refusal } from './import-refusals.ts'
 import { repartition } from './keyed-append.ts'
-import type { LastSent } from './keyed-append.ts'
+import type { LastSent, OriginEvents } from './keyed-append.ts'
 import type { Accepted } from './produce.ts'
+import { whileFed } from './source-feeds.ts'
 import { createTopics, keyedTopic } from './stream-context.ts'
 import type { StreamContext } from './stream-context.ts'
-import type { KeyedLog } from '../registry/keyed-logs.ts'
 
 export interface ImportOptions {
   /** A timestamp column, 'event-time', or null: the source's own arrival column, else its event time. */
@@ -34,19 +34,13 @@ export async function importFiles(
 ): Promise<Accepted> {
   const source = await context.registry.source(sourceName)
   await createTopics(context)
-  const keyedLogs = (await context.registry.keyedLogs()).filter((log) => log.source.name === source.name)
-  if (keyedLogs.length === 0)
-    throw failStream(
-      'TM_SOURCE_UNUSED',
-      `no view reads ${sourceName}, so its history would go nowhere: apply a feature view of it, then import`,
-      { details: { source: sourceName } },
-    )
+  await whileFed(context, source, async () => {})
   const arrivalColumn = arrivalOf(source, options.arrival)
   const total: Accepted = { accepted: 0, refused: 0, codes: {} }
   for (const file of files) await context.tables.describe(file)
   for (const file of files) {
     const origin = `import/${await hashFile(file)}/${arrivalColumn}`
-    await importFile(context, { source, keyedLogs, arrivalColumn, origin, file }, total, options)
+    await importFile(context, { source, arrivalColumn, origin, file }, total, options)
   }
   return total
 }
@@ -75,15 +69,16 @@ interface ImportProgress {
   readonly rows: number
 }
 
+interface EarlierImport extends ImportProgress {
+  /** Code by row. */
+  readonly letters: ReadonlyMap<number, string>
+}
+
 /**
  * What an import of the same file did before. Its dead letters stay letters, even where the schema takes in more today: they come in by replay. Rows that
  * it took in are none, even where the schema takes in less.
  */
-async function earlierImport(
-  { log, metadata }: StreamContext,
-  source: string,
-  origin: string,
-): Promise<ImportProgress & { readonly letters: ReadonlyMap<number, string> }> {
+async function earlierImport({ log, metadata }: StreamContext, source: string, origin: string): Promise<EarlierImport> {
   const held = await metadata.readProgress<ImportProgress>('import', origin)
   const codes = new Map<number, string>()
   for await (const { letters } of readDeadLetters(log, source))
@@ -94,7 +89,6 @@ async function earlierImport(
 
 interface ImportJob {
   readonly source: SourcePlan
-  readonly keyedLogs: readonly KeyedLog[]
   readonly arrivalColumn: string
   readonly origin: string
   readonly file: string
@@ -106,57 +100,31 @@ async function importFile(
   total: Accepted,
   { onProgress, signal }: ImportOptions,
 ): Promise<void> {
-  const { source, keyedLogs, origin } = job
-  const lastSent: LastSent = {}
+  const { source, origin } = job
+  const { buckets, partitions, log } = context
+  let lastSent: LastSent = {}
   const held = await earlierImport(context, source.name, origin)
   let firstRow = 0
-  const entities = keyedLogs.map(({ entity }) => entity)
-  const keys = entities.flatMap((entity) => entity.columns).filter(({ type }) => type.kind === 'string')
+  const keys = (await context.registry.entities()).flatMap((entity) => entity.columns)
   for await (const { rows, columns: read } of context.tables.readColumns(
     job.file,
     source.fields.map((field) => ({ ...field, nullable: true })),
-    { emptyStrings: new Set(keys.map(({ name }) => name)) },
+    { emptyStrings: new Set(keys.flatMap(({ name, type }) => (type.kind === 'string' ? [name] : []))) },
   )) {
     if (signal?.aborted === true) break
     const columns = read.map((column, f) => withNullsForNonFinite(source.fields[f], column))
-    const { arrivalColumn } = job
-    const refused = importRefusals({ source, entities, arrivalColumn, columns, rows }, Math.floor(context.log.now()))
-    for (let row = 0; row < rows; row++) {
-      const code = held.letters.get(firstRow + row)
-      if (code !== undefined) refused.set(row, { code, reason: '' })
-    }
-    const fresh = [...refused]
-      .filter(([row]) => firstRow + row >= held.rows && !held.letters.has(firstRow + row))
-      .sort(([a], [b]) => a - b)
-    const letters: DeadLetter[] = fresh.map(([row, { code, reason }]) => ({
-      code,
-      reason: `row ${firstRow + row + 1} of ${job.file}: ${reason}`,
-      origin,
-      sequence: [firstRow + row, 0],
-      payload: rowJson(source, columns, row),
-    }))
-    const keep = Int32Array.from({ length: rows }, (_, row) => row).filter((row) => !refused.has(row))
-    const picked = columns.map((column) => gatherColumn(column, keep))
-    const events = {
-      origin,
-      length: keep.length,
-      sequenceOffset: Float64Array.from(keep, (row) => firstRow + row),
-      sequenceIndex: new Int32Array(keep.length),
-      eventTime: timesOf(source, source.eventTime, columns, keep),
-      arrival: timesOf(source, job.arrivalColumn, columns, keep),
-      columns: picked,
-    }
-    const { buckets, partitions } = context
-    const appends = keyedLogs.flatMap((keyedLog) =>
-      repartition(
-        { topic: keyedTopic(keyedLog.name), source, entity: keyedLog.entity, buckets, partitions },
-        events,
-        lastSent,
-      ),
-    )
-    const all = [...deadLetterAppends(source.name, letters), ...appends]
-    if (all.length > 0) await context.log.appendAll(all)
-    total.accepted += keep.length
+    const { accepted, refused } = await whileFed(context, source, async ({ feeds, keyedLogs }) => {
+      const entities = keyedLogs.map(({ entity }) => entity)
+      const taken = takeRows(job, { columns, rows, firstRow, entities, now: Math.floor(log.now()) }, held)
+      const sent = { ...lastSent }
+      const blocks = keyedLogs.flatMap(({ name, entity }) =>
+        repartition({ topic: keyedTopic(name), source, entity, buckets, partitions }, taken.events, sent),
+      )
+      await log.appendAll([...deadLetterAppends(source.name, taken.letters), ...blocks, feeds.guard])
+      lastSent = sent
+      return { accepted: taken.events.length, refused: taken.refused }
+    })
+    total.accepted += accepted
     total.refused += refused.size
     for (const { code } of refused.values()) total.codes[code] = (total.codes[code] ?? 0) + 1
     firstRow += rows
@@ -164,6 +132,51 @@ async function importFile(
       await context.metadata.writeProgress('import', origin, { rows: firstRow } satisfies ImportProgress)
     onProgress?.(total.accepted + total.refused)
   }
+}
+
+interface FileRows {
+  readonly columns: readonly Column[]
+  readonly rows: number
+  /** Number of the first in its file. */
+  readonly firstRow: number
+  /** That the source is keyed by. */
+  readonly entities: readonly EntityPlan[]
+  /** Epoch ms. */
+  readonly now: number
+}
+
+/** Rows of a file as events, the refused ones as letters where they are none yet. */
+function takeRows(
+  { source, arrivalColumn, origin, file }: ImportJob,
+  { columns, rows, firstRow, entities, now }: FileRows,
+  held: EarlierImport,
+): { events: OriginEvents; letters: DeadLetter[]; refused: ReadonlyMap<number, Refusal> } {
+  const refused = importRefusals({ source, entities, arrivalColumn, columns, rows }, now)
+  for (let row = 0; row < rows; row++) {
+    const code = held.letters.get(firstRow + row)
+    if (code !== undefined) refused.set(row, { code, reason: '' })
+  }
+  const fresh = [...refused]
+    .filter(([row]) => firstRow + row >= held.rows && !held.letters.has(firstRow + row))
+    .sort(([a], [b]) => a - b)
+  const letters: DeadLetter[] = fresh.map(([row, { code, reason }]) => ({
+    code,
+    reason: `row ${firstRow + row + 1} of ${file}: ${reason}`,
+    origin,
+    sequence: [firstRow + row, 0],
+    payload: rowJson(source, columns, row),
+  }))
+  const keep = Int32Array.from({ length: rows }, (_, row) => row).filter((row) => !refused.has(row))
+  const events = {
+    origin,
+    length: keep.length,
+    sequenceOffset: Float64Array.from(keep, (row) => firstRow + row),
+    sequenceIndex: new Int32Array(keep.length),
+    eventTime: timesOf(source, source.eventTime, columns, keep),
+    arrival: timesOf(source, arrivalColumn, columns, keep),
+    columns: columns.map((column) => gatherColumn(column, keep)),
+  }
+  return { events, letters, refused }
 }
 
 /** A row as the JSON event that decodes to it; NaN and infinities as text. */

@@ -9,9 +9,11 @@ import { rowsWithKeys } from './decode-events.ts'
 import { RecordDecoder } from './decode-records.ts'
 import { failStream } from './errors.ts'
 import { splitLines } from './event-lines.ts'
-import { repartition } from './keyed-append.ts'
+import { laterSent, repartition } from './keyed-append.ts'
 import type { BlockAppend, LastSent } from './keyed-append.ts'
 import type { RecentBlocks } from './recent-blocks.ts'
+import { isConflict, openFeeds } from './source-feeds.ts'
+import type { SourceFeeds } from './source-feeds.ts'
 import { keyedTopic, sourceTopic } from './stream-context.ts'
 import type { StreamContext } from './stream-context.ts'
 
@@ -42,6 +44,7 @@ interface Converted {
 export class IngestRole {
   readonly #context: StreamContext
   readonly #recent: RecentBlocks | null
+  readonly #feeds = new Map<string, SourceFeeds>()
   readonly #decoders = new Map<string, { readonly schema: string; readonly decoder: RecordDecoder }>()
   #isBehind = false
 
@@ -58,22 +61,18 @@ export class IngestRole {
 
   /** One fetch of every source. Returns how many events were taken in (accepted or refused). */
   async runOnce(): Promise<number> {
-    const keyedLogs = await this.#context.registry.keyedLogs()
     let moved = 0
     this.#isBehind = false
-    for (const source of await this.#context.registry.sources()) {
-      moved += await this.#ingest(
-        source,
-        keyedLogs.filter((log) => log.source.name === source.name),
-      )
-    }
+    for (const source of await this.#context.registry.sources()) moved += await this.#ingest(source)
     return moved
   }
 
-  async #ingest(source: SourcePlan, keyedLogs: readonly KeyedLog[]): Promise<number> {
+  async #ingest(source: SourcePlan): Promise<number> {
+    const { log, metadata } = this.#context
+    const { feeds, keyedLogs } = await openFeeds(this.#context, source, this.#feeds.get(source.name))
+    this.#feeds.set(source.name, feeds)
     // What no view reads stays in the topic, for the first one that will.
     if (keyedLogs.length === 0) return 0
-    const { log, metadata } = this.#context
     const topic = await log.topic(sourceTopic(source.name))
     if (topic === null) return 0
     const held = await metadata.readProgress<IngestCheckpoint>('ingest', source.name)
@@ -88,13 +87,18 @@ export class IngestRole {
     if (records.length === 0) return 0
     const nextOffset = records[records.length - 1].offset + 1
     if ((await log.endOffset(topic.name, 0)) > nextOffset) this.#isBehind = true
-    const lastSent = { ...checkpoint.lastSent }
+    const lastSent = laterSent(checkpoint.lastSent, feeds.lastSent)
     const fetched = { origin: `${topic.incarnation}/0`, records, lastSent }
     const { events, blocks, letters } = this.#convert(source, keyedLogs, fetched)
     const all = [...blocks, ...deadLetterAppends(source.name, letters)]
     if (all.length > 0) {
-      const results = await log.appendAll(all)
-      this.#recent?.add(blocks, results)
+      try {
+        this.#recent?.add(blocks, await log.appendAll([...all, feeds.guard]))
+      } catch (error) {
+        if (!isConflict(error)) throw error
+        // The feeds changed since: the next round reads them.
+        return 1
+      }
     }
     await metadata.writeProgress('ingest', source.name, { ...checkpoint, nextOffset, lastSent })
     return events

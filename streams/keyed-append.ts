@@ -6,6 +6,7 @@ import { ENTITY_KEY_BYTES_MAX } from '../stores/online/online-store.ts'
 import { compactColumn, gather, gatherColumn } from '../features/values/gather.ts'
 import { encodeBlock, NO_SEQUENCE } from './block.ts'
 import type { Block, Sequence } from './block.ts'
+import { isAfter } from './origin-filter.ts'
 
 /** Decoded events of one origin, in sequence order. */
 export interface OriginEvents {
@@ -20,6 +21,14 @@ export interface OriginEvents {
 
 /** The last sequence sent to each `<topic>/<partition>` by one producer. */
 export type LastSent = Record<string, Sequence>
+
+/** By partition the later of two. */
+export function laterSent(a: LastSent, b: LastSent): LastSent {
+  const later = { ...a }
+  for (const [at, sequence] of Object.entries(b))
+    if (!(at in later) || isAfter(sequence.offset, sequence.index, later[at])) later[at] = sequence
+  return later
+}
 
 /** An append of one block. */
 export interface BlockAppend extends TopicAppend {

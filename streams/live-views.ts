@@ -1,25 +1,47 @@
 import type { CompiledView } from '../features/kernel/compiled-view.ts'
 import { keyedLogOf } from '../registry/keyed-logs.ts'
+import type { FillProgress } from './keyed-log-fill.ts'
+import { FedLogs } from './source-feeds.ts'
 import { keyedTopic } from './stream-context.ts'
 import type { StreamContext } from './stream-context.ts'
 
-/** How far a view version is on its way into the live set of all buckets, in records of its keyed log. */
+/** How far a view version is on its way into the live set of all buckets. */
 export interface ViewProgress {
   readonly view: string
   readonly version: string
   readonly keyedLog: string
   /** In the live set of every bucket. */
   readonly live: boolean
+  /** Records of its keyed log; while that is being filled, events of the source's other keyed logs. */
   readonly records: number
   readonly recordsTotal: number
+  /** Its keyed log is being filled with the source's history, which comes before the replay. */
+  readonly filling: boolean
 }
 
 /** Progress of every reachable view version. */
 export async function viewProgress(context: StreamContext): Promise<ViewProgress[]> {
   const progress: ViewProgress[] = []
-  for (const { views } of await context.registry.keyedLogs())
-    for (const view of views) progress.push(await progressOf(context, view))
+  const keyedLogs = await context.registry.keyedLogs()
+  const filling = new Set(await new FedLogs(context.log).filling(keyedLogs))
+  for (const keyedLog of keyedLogs)
+    for (const view of keyedLog.views)
+      progress.push(filling.has(keyedLog) ? await fillingOf(context, view) : await progressOf(context, view))
   return progress
+}
+
+async function fillingOf({ metadata }: StreamContext, view: CompiledView): Promise<ViewProgress> {
+  const keyedLog = keyedLogOf(view)
+  const held = await metadata.readProgress<FillProgress>('fill', keyedLog)
+  return {
+    view: view.plan.name,
+    version: view.version,
+    keyedLog,
+    live: false,
+    records: held?.events ?? 0,
+    recordsTotal: held?.eventsTotal ?? 0,
+    filling: true,
+  }
 }
 
 async function progressOf(context: StreamContext, view: CompiledView): Promise<ViewProgress> {
@@ -37,7 +59,7 @@ async function progressOf(context: StreamContext, view: CompiledView): Promise<V
     recordsTotal += end
     records += isCovered ? end : Math.min(own?.nextOffset ?? 0, end)
   }
-  return { view: view.plan.name, version, keyedLog, live, records, recordsTotal }
+  return { view: view.plan.name, version, keyedLog, live, records, recordsTotal, filling: false }
 }
 
 /** Whether the live set of every bucket covers a view version. */

@@ -1,6 +1,6 @@
 import { ByteReader } from '../features/values/byte-reader.ts'
 import { ByteWriter } from '../features/values/byte-writer.ts'
-import type { Block, Sequence } from './block.ts'
+import type { BlockSequences, Sequence } from './block.ts'
 import { NO_SEQUENCE } from './block.ts'
 import { failStream } from './errors.ts'
 import { lastSequence } from './thinned-block.ts'
@@ -16,6 +16,11 @@ export class OriginFilter {
 
   constructor(highest: ReadonlyMap<string, Sequence> = new Map()) {
     this.#highest = new Map(highest)
+  }
+
+  /** By origin. */
+  get highest(): ReadonlyMap<string, Sequence> {
+    return this.#highest
   }
 
   /** Varint count, then by origin name: string, f64 offset, f64 index. */
@@ -41,7 +46,7 @@ export class OriginFilter {
   }
 
   /** First row of the block that was not seen before (its length if all were). TM_STREAM_GAP if blocks before it are missing. */
-  accept(block: Block, where: string): number {
+  accept(block: BlockSequences, where: string): number {
     const seen = this.#highest.get(block.origin) ?? NO_SEQUENCE
     if (isAfter(block.previous.offset, block.previous.index, seen)) {
       throw failStream(

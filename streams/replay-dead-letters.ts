@@ -1,14 +1,13 @@
-import { isTidemarkError } from '../features/errors/tidemark-error.ts'
 import type { SourcePlan } from '../features/plan/source-plan.ts'
 import { gatherColumn } from '../features/values/gather.ts'
-import type { KeyedLog } from '../registry/keyed-logs.ts'
 import { readDeadLetters, deadLetterAppends, payloadOf } from './dead-letters.ts'
 import type { DeadLetter, StoredLetter } from './dead-letters.ts'
 import { LetterOutcomes } from './dead-letter-outcomes.ts'
 import { decodeEvents } from './decode-events.ts'
 import type { DecodedRows } from './decode-events.ts'
-import { failStream } from './errors.ts'
 import { repartition } from './keyed-append.ts'
+import { isConflict, whileFed } from './source-feeds.ts'
+import type { OpenFeeds } from './source-feeds.ts'
 import { createTopics, deadTopic, keyedTopic } from './stream-context.ts'
 import type { StreamContext } from './stream-context.ts'
 
@@ -42,17 +41,11 @@ export async function replayDeadLetters(
 ): Promise<Replayed> {
   const source = await context.registry.source(sourceName)
   await createTopics(context)
-  const keyedLogs = (await context.registry.keyedLogs()).filter((log) => log.source.name === source.name)
-  if (keyedLogs.length === 0)
-    throw failStream(
-      'TM_SOURCE_UNUSED',
-      `no feature view reads ${source.name}, so a replayed event would go nowhere: define one and run \`tidemark apply\``,
-    )
   let replayed = 0
-  return retryOnConflict(async () => {
+  return whileFed(context, source, async (open) => {
     const result: Replayed = { replayed, refused: 0, codes: {} }
     try {
-      await replayOnce({ context, source, keyedLogs, filter, result })
+      await replayOnce({ context, source, open, filter, result })
       return result
     } finally {
       replayed = result.replayed
@@ -89,7 +82,7 @@ async function retryOnConflict<T>(run: () => Promise<T>): Promise<T> {
     try {
       return await run()
     } catch (error) {
-      if (attempt === ATTEMPTS_MAX || !isTidemarkError(error) || error.code !== 'TM_LOG_CONFLICT') throw error
+      if (attempt === ATTEMPTS_MAX || !isConflict(error)) throw error
     }
   }
 }
@@ -97,7 +90,7 @@ async function retryOnConflict<T>(run: () => Promise<T>): Promise<T> {
 interface ReplayJob {
   readonly context: StreamContext
   readonly source: SourcePlan
-  readonly keyedLogs: readonly KeyedLog[]
+  readonly open: OpenFeeds
   readonly filter: LetterFilter
   readonly result: Replayed
 }
@@ -121,11 +114,11 @@ async function replayOnce(job: ReplayJob): Promise<void> {
 
 /** Pending letters of an offset range that the current schema takes in; the others are counted as refused. */
 async function* acceptable(
-  { context, source, keyedLogs, filter, result }: ReplayJob,
+  { context, source, open, filter, result }: ReplayJob,
   outcomes: LetterOutcomes,
   range: { readonly from: number; readonly to: number },
 ): AsyncIterable<{ letters: StoredLetter[]; decoded: DecodedRows }> {
-  const entities = keyedLogs.map(({ entity }) => entity)
+  const entities = open.keyedLogs.map(({ entity }) => entity)
   for await (const fetched of readDeadLetters(context.log, source.name)) {
     const open = pending(fetched.letters, outcomes, filter).filter(
       ({ offset }) => offset >= range.from && offset < range.to,
@@ -144,7 +137,7 @@ function copyOf({ code, reason, origin, sequence, payload, base64, offset }: Sto
 }
 
 async function replayBatch(
-  { context, source, keyedLogs, filter, result }: ReplayJob,
+  { context, source, open, filter, result }: ReplayJob,
   outcomes: LetterOutcomes,
   letters: readonly StoredLetter[],
   decoded: DecodedRows,
@@ -164,9 +157,9 @@ async function replayBatch(
     columns: decoded.columns.map((column) => gatherColumn(column, kept)),
   }
   const { lastSent } = outcomes
-  const others = keyedLogs.flatMap(({ name, entity }) =>
+  const blocks = open.keyedLogs.flatMap(({ name, entity }) =>
     repartition({ topic: keyedTopic(name), source, entity, buckets, partitions }, events, lastSent),
   )
-  await outcomes.append(log, 'replayed', picked, { others, lastSent })
+  await outcomes.append(log, 'replayed', picked, { others: [...blocks, open.feeds.guard], lastSent })
   result.replayed += picked.length
 }

@@ -21,6 +21,7 @@ export interface StreamContext {
 
 export const sourceTopic = (source: string): string => `source.${source}`
 export const keyedTopic = (keyedLog: string): string => `keyed.${keyedLog}`
+export const feedsTopic = (source: string): string => `feeds.${source}`
 export const deadTopic = (source: string): string => `dead.${source}`
 
 /** Creates the topics that the current definitions need. */
@@ -28,6 +29,7 @@ export async function createTopics(context: StreamContext): Promise<void> {
   for (const source of await context.registry.sources()) {
     await context.log.createTopic(sourceTopic(source.name), { partitions: 1 })
     await context.log.createTopic(deadTopic(source.name), { partitions: 1 })
+    await context.log.createTopic(feedsTopic(source.name), { partitions: 1 })
   }
   for (const keyedLog of await context.registry.keyedLogs()) {
     await context.log.createTopic(keyedTopic(keyedLog.name), { partitions: context.partitions })

@@ -1,5 +1,6 @@
 import type { TidemarkError } from '../features/errors/tidemark-error.ts'
 import { ApplyRole } from './apply-role.ts'
+import { FillRole } from './fill-role.ts'
 import { IngestRole } from './ingest.ts'
 import { RecentBlocks } from './recent-blocks.ts'
 import type { StreamContext } from './stream-context.ts'
@@ -7,23 +8,26 @@ import type { StreamContext } from './stream-context.ts'
 /** Source topics → keyed logs → online states, in one loop. While ingest lies behind, states are flushed only now and then: fewer, larger writes. */
 export class StreamRole {
   readonly #ingest: IngestRole
+  readonly #fill: FillRole
   readonly #apply: ApplyRole
 
   constructor(context: StreamContext) {
     const recent = new RecentBlocks()
     this.#ingest = new IngestRole(context, recent)
+    this.#fill = new FillRole(context)
     this.#apply = new ApplyRole(context, recent)
   }
 
-  /** Partitions that stopped for good (see `ApplyRole.stopped`). */
+  /** Partitions, and keyed logs being filled, that stopped for good (see `ApplyRole.stopped`). */
   get stopped(): ReadonlyMap<string, TidemarkError> {
-    return this.#apply.stopped
+    return new Map([...this.#fill.stopped, ...this.#apply.stopped])
   }
 
   /** One fetch of every source, then of every keyed partition. Returns how much moved; 0: everything that was appended is in the store. */
   async runOnce(): Promise<number> {
     const ingested = await this.#ingest.runOnce()
-    return ingested + (await this.#apply.runOnce({ hold: this.#ingest.isBehind }))
+    const filled = await this.#fill.runOnce()
+    return ingested + filled + (await this.#apply.runOnce({ hold: this.#ingest.isBehind }))
   }
 
   /** Flushes what was applied: a successor then has nothing to repeat. */

@@ -2,8 +2,8 @@ import { ByteReader } from '../features/values/byte-reader.ts'
 import { ByteWriter } from '../features/values/byte-writer.ts'
 import type { FieldPlan } from '../features/plan/field-type.ts'
 import { compactColumn, gather, gatherColumn } from '../features/values/gather.ts'
-import type { Block, Sequence } from './block.ts'
-import { decodeBlock, encodeBlock } from './block.ts'
+import type { Block, BlockSequences, Sequence } from './block.ts'
+import { decodeBlock, decodeSequences, encodeBlock } from './block.ts'
 
 /*
  * A block from which events were removed; those that stay keep their position, and the block the last sequence that it had.
@@ -37,7 +37,7 @@ export function thinBlock(block: Block, removed: Uint8Array): Uint8Array {
 }
 
 /** The last sequence that a block had when it was appended. */
-export function lastSequence({ length, sequenceOffset, sequenceIndex, last }: Block): Sequence {
+export function lastSequence({ length, sequenceOffset, sequenceIndex, last }: BlockSequences): Sequence {
   return last ?? { offset: sequenceOffset[length - 1], index: sequenceIndex[length - 1] }
 }
 
@@ -49,10 +49,22 @@ export function indexOf({ indexes }: Block, row: number): number {
 /** A block as it is in the log, thinned or not. Throws as `decodeBlock` does. */
 export function decodeKeyedBlock(bytes: Uint8Array, fields: readonly FieldPlan[]): Block {
   if (bytes[0] !== FORMAT) return decodeBlock(bytes, fields)
+  const { last, indexes, inner } = openThinned(bytes)
+  const block = decodeBlock(inner, fields)
+  if (block.length !== indexes.length) throw new RangeError('a thinned block has another number of events than indexes')
+  return { ...block, last, indexes }
+}
+
+/** The same without the events' values. */
+export function decodeKeyedSequences(bytes: Uint8Array): BlockSequences {
+  if (bytes[0] !== FORMAT) return decodeSequences(bytes)
+  const { last, inner } = openThinned(bytes)
+  return { ...decodeSequences(inner), last }
+}
+
+function openThinned(bytes: Uint8Array): { last: Sequence; indexes: Int32Array; inner: Uint8Array } {
   const reader = new ByteReader(bytes, 1)
   const last = { offset: reader.f64(), index: reader.f64() }
   const indexes = Int32Array.from({ length: reader.varint() }, () => reader.varint())
-  const block = decodeBlock(bytes.subarray(reader.offset), fields)
-  if (block.length !== indexes.length) throw new RangeError('a thinned block has another number of events than indexes')
-  return { ...block, last, indexes }
+  return { last, indexes, inner: bytes.subarray(reader.offset) }
 }

@@ -1,6 +1,6 @@
 import type { Command } from 'commander'
 import { ApplyRole } from '../../streams/apply-role.ts'
-import { refuseWithoutHistory } from '../../streams/refuse-without-history.ts'
+import { refuseChangedSource } from '../../streams/refuse-changed-source.ts'
 import { createTopics } from '../../streams/stream-context.ts'
 import { gitState } from '../open-project.ts'
 import { doing } from '../settle.ts'
@@ -13,7 +13,7 @@ export function registerApply(program: Command): void {
     .description('register the definitions of the project')
     .action(async (_options: unknown, command: Command) => {
       await withProject(command, async (project, json) => {
-        await refuseWithoutHistory(project, project.directory)
+        await refuseChangedSource(project, project.directory)
         const report = await project.registry.apply(project.directory, project.now(), gitState(project.directory))
         await createTopics(project)
         await doing(project, 'stream', async () => new ApplyRole(project).begin())

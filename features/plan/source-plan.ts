@@ -14,6 +14,11 @@ export interface SourcePlan {
   readonly arrival: string | null
 }
 
+/** What the source's own logs are named after. */
+export function sourceLogName({ name }: SourcePlan): string {
+  return name
+}
+
 /** A named key: one or more typed columns. */
 export interface EntityPlan {
   readonly kind: 'entity'

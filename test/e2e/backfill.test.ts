@@ -9,7 +9,13 @@ import { Random, runSeed } from '../support/random.ts'
 
 interface Backfill {
   readonly view: string
-  readonly versions: readonly { version: string; live: boolean; records: number; recordsTotal: number }[]
+  readonly versions: readonly {
+    version: string
+    keyedLog: string
+    live: boolean
+    records: number
+    recordsTotal: number
+  }[]
 }
 
 interface Answer {
@@ -55,15 +61,22 @@ test('a changed view is replayed by `backfill`, also after kill -9; its service 
 
   const further = `${PAYMENTS}
 export const shop = entity('shop', { merchant: t.string().nullable() })
-export const shopSales = featureView('shop_sales', { entity: shop, from: payments, features: { n: count().over('1h') } })
+export const shopSales = featureView('shop_sales', { entity: shop, from: payments, features: { n: count().over('24h') } })
+export const sales = featureService('sales', { features: [shopSales.all()] })
 `
   writeFileSync(
     join(project, 'features/card.ts'),
     further.replaceAll('merchant: t.string().nullable()', 'merchant: t.string()'),
   )
-  const refused = await tidemark(project, 'apply')
-  assert.equal(refused.code, 1)
-  assert.match(refused.stderr, /TM_ENTITY_WITHOUT_HISTORY: view shop_sales .* kept by card only/)
+  await tidemarkJson(project, 'apply')
+  const filled = await tidemarkJson<Backfill>(project, 'backfill', 'shop_sales')
+  assert.deepEqual(
+    filled.versions.map(({ keyedLog, live }) => ({ keyedLog, live })),
+    [{ keyedLog: 'payments.shop', live: true }],
+  )
+  assert.equal((await tidemarkJson<Answer>(project, 'get', 'sales', 'merchant=m')).rows[0].values[0], EVENTS)
+  writeFileSync(join(project, 'features/card.ts'), PAYMENTS)
+  await tidemarkJson(project, 'apply')
   writeFileSync(
     join(project, 'features/card.ts'),
     PAYMENTS.replace('amount: t.float64(), paid_at', 'amount: t.float64(), note: t.string().nullable(), paid_at'),
