@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type { StatusName } from '../features/aggregation/result-column.ts'
 import type { FeatureVector, ServiceDefinition } from '../features/authoring/feature-service.ts'
+import type { Interval } from '../features/kernel/window-interval.ts'
 import type { Value } from '../features/plan/field-type.ts'
 import { vectorNames } from '../inference/service-layout.ts'
 import { ServedLogger } from '../inference/served-logger.ts'
@@ -21,6 +22,8 @@ export interface FeatureRow<V> {
   /** Epoch ms. */
   readonly evaluatedAt: number
   readonly stamps: readonly Stamp[]
+  /** If asked for, in the order of `features`: events counted at from ≤ τ < to, epoch ms; null: no window (lifetime, latest, request, derived). */
+  readonly intervals?: readonly (Interval | null)[]
 }
 
 export interface FeatureAnswer<V> {
@@ -47,6 +50,7 @@ export interface FeatureClient {
     service: S,
     entities: readonly Fields[],
     request?: readonly Fields[],
+    options?: { readonly intervals?: boolean },
   ): Promise<FeatureAnswer<VectorOf<S>>>
   close(): Promise<void>
 }
@@ -68,6 +72,7 @@ export async function openClient({ project: folder = '.' }: ClientOptions = {}):
       definition: S,
       entities: readonly Fields[],
       request: readonly Fields[] = [],
+      { intervals = false }: { readonly intervals?: boolean } = {},
     ) => {
       if (request.length !== 0 && request.length !== entities.length)
         throw failCli(
@@ -78,16 +83,23 @@ export async function openClient({ project: folder = '.' }: ClientOptions = {}):
       const { service, vectors } = await names.read(project.reader, name, entities, request)
       served.offer(randomUUID(), vectors)
       const features = vectorNames(service)
-      const rows = vectors.map(({ values, statuses, evaluatedAt, stamps }) => ({
+      const rows = vectors.map(({ values, statuses, evaluatedAt, stamps, intervals: spans }) => ({
         // The registry checked that these are the names and types of the definition.
         vector: Object.fromEntries(features.map((feature, i) => [feature, values[i]])) as VectorOf<S>,
         values,
         statuses,
         evaluatedAt,
         stamps,
+        ...(intervals ? { intervals: spans } : {}),
       }))
       const { version, plan } = service
-      return { service: plan.name, version, features, rows, toJson: () => answer(service, vectors, clock) }
+      return {
+        service: plan.name,
+        version,
+        features,
+        rows,
+        toJson: () => answer(service, vectors, { clock, intervals }),
+      }
     },
     close: async () => {
       if (closed) return

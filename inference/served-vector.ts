@@ -1,5 +1,7 @@
 import type { StatusName } from '../features/aggregation/result-column.ts'
 import { deriveRow } from '../features/kernel/derive.ts'
+import { windowInterval } from '../features/kernel/window-interval.ts'
+import type { Interval } from '../features/kernel/window-interval.ts'
 import type { Value } from '../features/plan/field-type.ts'
 import { valueToJson } from '../features/values/json-values.ts'
 import type { ServiceLayout } from './service-layout.ts'
@@ -48,6 +50,17 @@ export class ServedVector {
     return this.parts.held.map(({ stamp }) => stamp)
   }
 
+  /** In the order of the values: which span of time each covers; null where that is no window. */
+  get intervals(): (Interval | null)[] {
+    const { layout, evaluatedAt } = this.parts
+    const { request, derived } = layout.service.plan
+    const features = layout.runs.flatMap(({ view, run }) => {
+      const part = layout.views[view]
+      return part.runs[run].map((feature) => windowInterval(part.view.plan.features[feature], evaluatedAt))
+    })
+    return [...features, ...[...request, ...derived].map(() => null)]
+  }
+
   /** Whether the row's JSON is ASCII. */
   get isAscii(): boolean {
     const { views, request } = this.parts
@@ -56,7 +69,7 @@ export class ServedVector {
   }
 
   /** The row as it stands in an answer: exact numbers. */
-  toJson(): string {
+  toJson(intervals: boolean = false): string {
     const { layout, views, request, evaluatedAt, held } = this.parts
     let values = ''
     let statuses = ''
@@ -75,7 +88,8 @@ export class ServedVector {
     })
     let stampList = ''
     for (const { stampJson } of held) stampList += stampList === '' ? stampJson : `,${stampJson}`
-    return `{"values":[${values}],"statuses":[${statuses}],"evaluatedAt":${evaluatedAt},"stamps":[${stampList}]}`
+    const more = intervals ? `,"intervals":${JSON.stringify(this.intervals)}` : ''
+    return `{"values":[${values}],"statuses":[${statuses}],"evaluatedAt":${evaluatedAt},"stamps":[${stampList}]${more}}`
   }
 }
 

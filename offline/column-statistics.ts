@@ -1,6 +1,7 @@
 import { STATUS_NAMES } from '../features/aggregation/result-column.ts'
 import type { ResultColumn, StatusName } from '../features/aggregation/result-column.ts'
 import type { ValueType } from '../features/plan/field-type.ts'
+import type { FeaturePlan } from '../features/plan/view-plan.ts'
 
 /** What a manifest says of a column; the baseline that later profiles are compared with. */
 export interface ColumnStatistics {
@@ -8,6 +9,8 @@ export interface ColumnStatistics {
   readonly type: string
   readonly nulls: number
   readonly statuses: Readonly<Partial<Record<StatusName, number>>>
+  /** Of features, not of derived fields. */
+  readonly window?: WindowDescription
   /** Of numbers. */
   readonly min?: number
   readonly max?: number
@@ -16,6 +19,19 @@ export interface ColumnStatistics {
   readonly histogram?: { readonly edges: readonly number[]; readonly counts: readonly number[] }
   /** Of strings: the most frequent values, at most 20; absent beyond 100,000 distinct values. */
   readonly top?: readonly (readonly [string, number])[]
+}
+
+/** Which events a column's value at t is made of: those at `[floor((t − lengthMs) / hopMs) · hopMs, t)`; `[−∞, t)` without a window. */
+export interface WindowDescription {
+  readonly lengthMs: number | 'lifetime'
+  readonly hopMs?: number
+  readonly rule: string
+}
+
+export function describeWindow({ window }: FeaturePlan): WindowDescription {
+  if (window.kind === 'lifetime') return { lengthMs: 'lifetime', rule: 'tau < t' }
+  const { lengthMs, hopMs } = window
+  return { lengthMs, hopMs, rule: 'floor((t - lengthMs) / hopMs) * hopMs <= tau < t' }
 }
 
 const DECILES = 9

@@ -9,8 +9,8 @@ import { keyedLogOf } from '../registry/keyed-logs.ts'
 import { spliceParquet } from '../stores/tables/parquet/splice.ts'
 import { shapeOf } from '../stores/tables/parquet/value-leaves.ts'
 import { sqlName } from '../stores/tables/tables.ts'
-import { describeColumn, emptySummary, mergeSummary } from './column-statistics.ts'
-import type { ColumnSummary } from './column-statistics.ts'
+import { describeColumn, describeWindow, emptySummary, mergeSummary } from './column-statistics.ts'
+import type { ColumnStatistics, ColumnSummary } from './column-statistics.ts'
 import { addedColumns } from './encode-row-group.ts'
 import type { EncodedRowGroup, ResultSection } from './encode-row-group.ts'
 import { failOffline } from './errors.ts'
@@ -99,9 +99,10 @@ export async function exportTrainingSet(context: OfflineContext, options: Export
         columns: addedColumns(plan.service.plan),
       })
     const outputSha256 = format === 'parquet' ? written.sha256 : await sha256(converted)
-    const columns = addedColumns(plan.service.plan).map(({ name, type }, i) =>
-      describeColumn(name, type, written.summaries[i]),
-    )
+    const columns = addedColumns(plan.service.plan).map(({ name, type }, i) => ({
+      ...describeColumn(name, type, written.summaries[i]),
+      ...windowOf(plan, i),
+    }))
     const manifest: Manifest = {
       service: plan.git,
       views: Object.fromEntries(plan.service.plan.features.map(({ view, viewVersion }) => [view, viewVersion])),
@@ -325,6 +326,14 @@ function firstAtLeast(ascending: Int32Array, row: number): number {
 function sliceColumns(columns: readonly Column[], { firstRow, rows }: { firstRow: number; rows: number }): Column[] {
   const numbers = Int32Array.from({ length: rows }, (_, i) => firstRow + i)
   return columns.map((column) => gatherColumn(column, numbers))
+}
+
+/** Of a vector's column; nothing where that is no feature. */
+function windowOf({ service, views }: ExportPlan, column: number): Pick<ColumnStatistics, 'window'> {
+  const { viewVersion, feature } = service.plan.features[column] ?? {}
+  const plan = views.find(({ version }) => version === viewVersion)?.plan
+  const found = plan?.features.find(({ name }) => name === feature)
+  return found === undefined ? {} : { window: describeWindow(found) }
 }
 
 function brokenNullShares(

@@ -5,10 +5,20 @@ import type { ServedVector } from '../inference/served-vector.ts'
 /** 'simulated' is marked in every answer. */
 export type Clock = 'real' | 'simulated'
 
+export interface AnswerOptions {
+  readonly clock: Clock
+  /** Each row also says which span of time each value covers. */
+  readonly intervals?: boolean
+}
+
 /** The documented body, with exact numbers. */
-export function answer(service: CompiledService, vectors: readonly ServedVector[], clock: Clock): string {
+export function answer(
+  service: CompiledService,
+  vectors: readonly ServedVector[],
+  { clock, intervals = false }: AnswerOptions,
+): string {
   let rows = ''
-  for (const vector of vectors) rows += rows === '' ? vector.toJson() : `,${vector.toJson()}`
+  for (const vector of vectors) rows += rows === '' ? vector.toJson(intervals) : `,${vector.toJson(intervals)}`
   return `${head(service, clock)}${rows}]}`
 }
 

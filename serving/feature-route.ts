@@ -22,10 +22,14 @@ type FeatureRequest = FastifyRequest<{ Params: { service: string }; Body: unknow
 
 export function registerFeatureRoute(app: FastifyInstance, options: FeatureRouteOptions): void {
   const { reader, services, metrics, served, clock } = options
-  const respond = (request: FeatureRequest, reply: FastifyReply, found: NamedVectors, start: number): void => {
-    const { service, vectors } = found
+  const respond = (
+    request: FeatureRequest,
+    reply: FastifyReply,
+    { service, vectors }: NamedVectors,
+    { intervals, start }: { intervals: boolean; start: number },
+  ): void => {
     served.offer(request.id, vectors)
-    sendJson(reply, answer(service, vectors, clock), isAsciiAnswer(vectors))
+    sendJson(reply, answer(service, vectors, { clock, intervals }), isAsciiAnswer(vectors))
     metrics.answered(service.plan.name, vectors.length, (performance.now() - start) / 1000)
   }
   app.post<{ Params: { service: string }; Body: unknown }>(
@@ -43,11 +47,12 @@ export function registerFeatureRoute(app: FastifyInstance, options: FeatureRoute
     },
     (request, reply) => {
       const start = performance.now()
-      const { entities, request: fields } = parseFeaturesBody(request.body)
+      const { entities, request: fields, intervals } = parseFeaturesBody(request.body)
       const name = request.params.service
       const found = services.readNow(reader, name, entities, fields)
-      if (found !== null) return respond(request, reply, found, start)
-      return services.read(reader, name, entities, fields).then((later) => respond(request, reply, later, start))
+      const how = { intervals, start }
+      if (found !== null) return respond(request, reply, found, how)
+      return services.read(reader, name, entities, fields).then((later) => respond(request, reply, later, how))
     },
   )
 }

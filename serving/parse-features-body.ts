@@ -9,12 +9,14 @@ export interface FeaturesBody {
   readonly entities: readonly Row[]
   /** One for each entity, or none. */
   readonly request: readonly Row[]
+  /** Whether rows say which span of time each value covers. */
+  readonly intervals: boolean
 }
 
 /** Rows that one request may ask for. */
 export const ROWS_MAX = 10_000
 
-const PROPERTIES = ['entities', 'request']
+const PROPERTIES = ['entities', 'request', 'intervals']
 
 const SHAPE =
   'expected a JSON object like {"entities":[{…}]}, with "request":[{…}] where the service has request fields'
@@ -31,7 +33,9 @@ export function parseFeaturesBody(body: unknown): FeaturesBody {
   const request = parsed.request === undefined ? [] : rowsOf(parsed.request, 'request')
   if (request.length !== 0 && request.length !== entities.length)
     throw malformed(`request has ${request.length} rows, entities ${entities.length}: send one for each entity`)
-  return { entities, request }
+  const { intervals = false } = parsed
+  if (typeof intervals !== 'boolean') throw malformed('intervals is neither true nor false')
+  return { entities, request, intervals }
 }
 
 function unknownProperty(name: string): string {

@@ -32,6 +32,14 @@ const STAMP = {
   },
 } as const
 
+const INTERVAL = {
+  type: 'array',
+  items: { type: 'integer' },
+  minItems: 2,
+  maxItems: 2,
+  description: 'Events that counted at from ≤ τ < to, epoch ms; `to` is evaluatedAt',
+} as const
+
 const ANSWER = {
   type: 'object',
   required: ['service', 'version', 'features', 'rows'],
@@ -61,6 +69,12 @@ const ANSWER = {
           statuses: { type: 'array', items: { type: 'string', enum: STATUS_NAMES } },
           evaluatedAt: { type: 'integer', description: 'Epoch ms' },
           stamps: { type: 'array', items: STAMP },
+          intervals: {
+            type: 'array',
+            items: { anyOf: [{ type: 'null' }, INTERVAL] },
+            description:
+              'If asked for, in the order of `features`; null: no window (lifetime, latest, request, derived)',
+          },
         },
       },
     },
@@ -99,6 +113,7 @@ export const FEATURES_ROUTE = {
         description: 'Entity keys by column name. A null key makes the features of its views MISSING',
       },
       request: { type: 'array', items: ROW, description: 'Request fields, one row for each entity' },
+      intervals: { type: 'boolean', description: 'True: rows have `intervals`, which span of time each value covers' },
     },
   },
   response: {

@@ -1,6 +1,7 @@
 import type { Command } from 'commander'
 import type { StatusName } from '../../features/aggregation/result-column.ts'
 import type { FieldPlan } from '../../features/plan/field-type.ts'
+import type { Interval } from '../../features/kernel/window-interval.ts'
 import { valueToJson } from '../../features/values/json-values.ts'
 import { FeatureReader } from '../../inference/assemble.ts'
 import type { ServedVector } from '../../inference/served-vector.ts'
@@ -25,8 +26,9 @@ export function registerGet(program: Command): void {
   program
     .command('get <service> <key=value...>')
     .description('one vector with its statuses and stamps')
+    .option('--intervals', 'which span of time each value covers')
     .addHelpText('after', EXAMPLES)
-    .action(async (name: string, pairs: string[], _options: unknown, command: Command) => {
+    .action(async (name: string, pairs: string[], options: { intervals?: boolean }, command: Command) => {
       await withProject(command, async (project, json) => {
         const service = await project.registry.service(name)
         const { keys } = await project.reader.layout(service)
@@ -35,8 +37,11 @@ export function registerGet(program: Command): void {
         const entity = parseTyped(keys, given)
         const request = parseTyped(service.plan.request, given)
         const vectors = await project.reader.read(service, [entity], [request])
-        if (json) process.stdout.write(`${answer(service, vectors, project.isClockSimulated ? 'simulated' : 'real')}\n`)
-        else print(false, null, describe(FeatureReader.names(service), vectors[0], project.isClockSimulated))
+        const { intervals = false } = options
+        const { isClockSimulated } = project
+        const clock = isClockSimulated ? 'simulated' : 'real'
+        if (json) process.stdout.write(`${answer(service, vectors, { clock, intervals })}\n`)
+        else print(false, null, describe(FeatureReader.names(service), vectors[0], { isClockSimulated, intervals }))
       })
     })
 }
@@ -51,14 +56,24 @@ function checkNames(service: string, given: readonly string[], fields: readonly 
     )
 }
 
+function describeSpan(span: Interval | null): string[] {
+  return span === null ? ['', ''] : span.map((ms) => new Date(ms).toISOString())
+}
+
 const QUIET: ReadonlySet<StatusName> = new Set(['PRESENT'])
 
-function describe(names: readonly string[], vector: ServedVector, isClockSimulated: boolean): string[] {
+function describe(
+  names: readonly string[],
+  vector: ServedVector,
+  { isClockSimulated, intervals }: { isClockSimulated: boolean; intervals: boolean },
+): string[] {
+  const spans = intervals ? vector.intervals : []
   const { values, statuses, evaluatedAt, stamps } = vector
   const rows = names.map((name, i) => [
     name,
     valueToJson(values[i]),
     paint(QUIET.has(statuses[i]) ? 'dim' : 'yellow', statuses[i]),
+    ...(intervals ? describeSpan(spans[i]) : []),
   ])
   const stampRows = stamps.map(({ view, version, partition, nextOffset }) => [
     view,
@@ -67,7 +82,7 @@ function describe(names: readonly string[], vector: ServedVector, isClockSimulat
     nextOffset,
   ])
   return [
-    ...formatTable(['value of', '', 'status'], rows),
+    ...formatTable(['value of', '', 'status', ...(intervals ? ['from', 'until before'] : [])], rows),
     '',
     ...formatTable(['computed from view', 'version', 'partition', 'up to offset'], stampRows),
     '',

@@ -1,6 +1,6 @@
 import type { Cells, SlotInput } from '../aggregation/cells.ts'
 import type { ResultColumn } from '../aggregation/result-column.ts'
-import { lowerBound, tileOf, withoutNulls } from './state-table.ts'
+import { lowerBound, oldestTile, withoutNulls } from './state-table.ts'
 import type { SweepInput } from './sweep.ts'
 import type { TrackTiles } from './track-tiles.ts'
 import type { Slot, ViewKernel } from './view-kernel.ts'
@@ -61,8 +61,8 @@ export class SlotSweep {
     let applied = firstEvent
     for (let row = rowStart[group]; row < rowStart[group + 1]; row++) {
       const end = firstEvent + visible[row]
-      const current = tileOf(t[row], track.track.hopMs)
-      for (const window of this.#windows) this.#moveStart(window, tiles, count, current - window.tiles)
+      for (const window of this.#windows)
+        this.#moveStart(window, tiles, count, oldestTile(t[row], track.track.hopMs, window.tiles))
       if (end > applied) {
         this.#cells.update(cellOf, slotInput, applied, end)
         for (const window of this.#windows) this.#addToWindow(window, slotInput, cellOf, { from: applied, to: end })

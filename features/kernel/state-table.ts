@@ -6,11 +6,11 @@ import { ByteWriter } from '../values/byte-writer.ts'
 import { isMissing, settleRow } from './rules.ts'
 import { decodeParts, encodeOpen, encodeSealed, SEALED_INLINE_BYTES_MAX } from './state-encoding.ts'
 import type { StateChange, StateParts } from './state-parts.ts'
-import { cellOfTile, evict, lowerBound, tileOf, TrackCells } from './track-cells.ts'
+import { cellOfTile, evict, lowerBound, oldestTile, tileOf, TrackCells } from './track-cells.ts'
 import type { EntityState, TrackState } from './track-cells.ts'
 import type { PreparedBatch, Slot, ViewKernel } from './view-kernel.ts'
 
-export { lowerBound, tileOf } from './track-cells.ts'
+export { lowerBound, oldestTile, tileOf } from './track-cells.ts'
 
 /** States of many entities of one view version, addressed by slot number. Not shared between threads. */
 export class StateTable {
@@ -201,12 +201,11 @@ export function withoutNulls(
 /** Merges tiles from the newest back; each window is read when its oldest tile is in. */
 function readTrack(cells: TrackCells, state: TrackState, t: number, out: readonly ResultColumn[], row: number): void {
   const { track, columns, scratch } = cells
-  const current = tileOf(t, track.hopMs)
   for (let s = 0; s < columns.length; s++) {
     scratch[s].clear(0, 1)
     let merged = state.tiles.length
     for (const window of track.slots[s].windows) {
-      const start = Math.min(lowerBound(state.tiles, current - window.tiles), merged)
+      const start = Math.min(lowerBound(state.tiles, oldestTile(t, track.hopMs, window.tiles)), merged)
       mergeCells(scratch[s], columns[s], state.cells, start, merged)
       merged = start
       for (const { feature, aggregator } of window.readers) aggregator.read(scratch[s], 0, t, out[feature], row)

@@ -67,6 +67,11 @@ export function tileOf(tau: number, hopMs: number): number {
   return hopMs === Infinity ? 0 : Math.floor(tau / hopMs)
 }
 
+/** Number of the oldest tile in a window of `tiles` hops at t: the window begins where this tile does. */
+export function oldestTile(t: number, hopMs: number, tiles: number): number {
+  return tileOf(t, hopMs) - tiles
+}
+
 /** The cell of a tile, made if need be. */
 export function cellOfTile(cells: TrackCells, entity: EntityState, number: number, tile: number): number {
   const state = entity.tracks[number]

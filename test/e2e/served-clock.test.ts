@@ -67,6 +67,14 @@ test(
       tidemarkJson(project, 'export', 'fraud', '--spine', spine, '--out', join(project, out), ...more)
     const manifest = await run('out.csv', '--as-of', 'served')
     assert.deepEqual([manifest.asOf, manifest.rows], ['served', asked.length])
+    const windows = new Map(manifest.columns.map(({ name, window }) => [name, window]))
+    assert.deepEqual(windows.get('card_spend__spend_24h'), {
+      lengthMs: 24 * HOUR,
+      hopMs: HOUR / 4,
+      rule: 'floor((t - lengthMs) / hopMs) * hopMs <= tau < t',
+    })
+    assert.deepEqual(windows.get('card_spend__last_merchant'), { lengthMs: 'lifetime', rule: 'tau < t' })
+    assert.equal(windows.get('amount_vs_mean'), undefined)
     const [header, ...rows] = readFileSync(join(project, 'out.csv'), 'utf8').trim().split('\n')
     rows.forEach((row, i) => {
       const cells = row.split(',')

@@ -53,6 +53,25 @@ test(
     assert.match(answer.toJson(), /"clock":"simulated"/)
     assert.equal(answer.rows[0].vector.card_spend__spend_24h, 1.2000000000000002)
     assert.deepEqual(answer.rows[2].statuses.slice(0, 2), ['MISSING', 'MISSING'])
+    const asked = await opened.features('fraud', ENTITIES, REQUEST, { intervals: true })
+    const withIntervals = await fetch(`${server.url}/v1/features/fraud`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ entities: ENTITIES, request: REQUEST, intervals: true }),
+    })
+    assert.equal(asked.toJson(), await withIntervals.text())
+    const at = asked.rows[0].evaluatedAt
+    const since = (ms: number, hop: number): [number, number] => [Math.floor((at - ms) / hop) * hop, at]
+    const [minute, hour] = [60_000, 3_600_000]
+    const spans = [
+      since(hour, minute),
+      since(24 * hour, 15 * minute),
+      since(168 * hour, hour),
+      since(720 * hour, 6 * hour),
+    ]
+    // Features, then a lifetime, the request field and the derived one.
+    assert.deepEqual(asked.rows[0].intervals, [...spans, null, null, null])
+    assert.equal(answer.rows[0].intervals, undefined)
     await assert.rejects(opened.features('nope', ENTITIES), hasErrorCode('TM_UNKNOWN_SERVICE'))
     await assert.rejects(opened.features('fraud', ENTITIES, [{ amount: 1 }]), hasErrorCode('TM_USAGE'))
     await assert.rejects(opened.features('fraud', [{ card_id: 1 }], [{ amount: 1 }]), hasErrorCode('TM_ENTITY_KEY'))
@@ -60,7 +79,7 @@ test(
     await opened.close()
     await opened.close()
     const report = await verifyServed(project)
-    assert.deepEqual([report.rows, report.mismatchCount], [8, 0])
+    assert.deepEqual([report.rows, report.mismatchCount], [16, 0])
     await project.close()
   },
 )

@@ -71,14 +71,14 @@ test(
           const vectors = await reader.read(service, entities, requests)
           compared.cells += vectors[0].values.length
           for (const { statuses } of vectors) for (const status of statuses) compared.statuses.add(status)
-          return answer(service, vectors, 'real')
+          return answer(service, vectors, { clock: 'real' })
         }
         const expected = await read(new FeatureReader({ ...options, cacheBytesMax: 0 }))
         assert.equal(await read(cached), expected, `round ${round}, cached`)
         assert.equal(await read(small), expected, `round ${round}, small cache`)
         const atOnce = cached.readNow(service, entities, requests)
         assert.ok(atOnce !== null, 'what was just read can be read at once')
-        assert.equal(answer(service, atOnce, 'real'), expected, `round ${round}, at once`)
+        assert.equal(answer(service, atOnce, { clock: 'real' }), expected, `round ${round}, at once`)
         const isAscii = Buffer.byteLength(expected) === expected.length
         assert.equal(isAsciiAnswer(atOnce), isAscii)
         compared.ascii.add(isAscii)

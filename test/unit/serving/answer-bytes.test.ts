@@ -30,7 +30,7 @@ test('over a socket: the bytes that a reader without memory gives, for text beyo
     const options = { registry, online, buckets, partitions, now: () => platform.clock.ms, cacheBytesMax: 0 }
     const parsed = parseFeaturesBody(Buffer.from(body))
     const vectors = await new FeatureReader(options).read(service, parsed.entities, parsed.request)
-    assert.equal(bytes.toString('utf8'), answer(service, vectors, 'real'), `round ${round}`)
+    assert.equal(bytes.toString('utf8'), answer(service, vectors, { clock: 'real' }), `round ${round}`)
     assert.equal(reply.headers.get('content-length'), String(bytes.length))
     assert.equal(reply.headers.get('content-type'), 'application/json; charset=utf-8')
     assert.equal(reply.headers.get('x-request-id'), `r-${round}`)

@@ -300,6 +300,13 @@ test('real answers are as the OpenAPI document says', async (context) => {
   const path = '/v1/features/{service}'
   const good = await post(app, 'both', `{"entities":[${ROW},${ROW}],"request":[${REQUEST},${REQUEST}]}`)
   check(path, 'post', good)
+  const spans = await post(
+    app,
+    'both',
+    `{"entities":[${ROW},${ROW}],"request":[${REQUEST},${REQUEST}],"intervals":true}`,
+  )
+  check(path, 'post', spans)
+  assert.match(spans.body, /"intervals":\[/)
   for (const [, body] of REFUSED) check(path, 'post', await post(app, 'both', body))
   check(path, 'post', await post(app, 'nope', `{"entities":[${ROW}]}`))
   check('/healthz', 'get', await app.inject('/healthz'))
