@@ -2,11 +2,11 @@ import type { CompiledView } from '../features/kernel/compiled-view.ts'
 import { bucketOf, entityKeyBytes, partitionOf } from '../features/values/entity-key.ts'
 import type { ServedRow } from '../inference/served-record.ts'
 import { keyedLogOf } from '../registry/keyed-logs.ts'
-import { archiveCandidates, archiveFiles } from '../stores/tables/archive-files.ts'
+import { archiveCandidates, wholeArchive } from '../stores/tables/archive-files.ts'
 import type { ArchiveCandidate, ArchiveFile } from '../stores/tables/archive-files.ts'
 import { sqlLiteral } from '../stores/tables/sql-literal.ts'
 import { sqlName, sqlText } from '../stores/tables/tables.ts'
-import type { OfflineContext } from './evaluate-rows.ts'
+import type { OfflineContext } from './offline-context.ts'
 
 /** The offsets of an entity's archived events with the greatest τ at each, ascending. */
 export interface EntityEvent {
@@ -34,7 +34,7 @@ export async function candidatesOfPartition(
   return topic === null ? [] : archiveCandidates(context, { keyedLog, incarnation: topic.incarnation, partition })
 }
 
-/** The archive files that a view's events of a partition are in. TM_ARCHIVE_DAMAGED. */
+/** The archive files that a view's events of a partition are in. TM_ARCHIVE_DAMAGED, also where the last ones are missing. */
 export async function filesOfPartition(
   context: OfflineContext,
   view: CompiledView,
@@ -42,7 +42,7 @@ export async function filesOfPartition(
 ): Promise<ArchiveFile[]> {
   const keyedLog = keyedLogOf(view)
   const topic = await context.log.topic(`keyed.${keyedLog}`)
-  return topic === null ? [] : archiveFiles(context, { keyedLog, incarnation: topic.incarnation, partition })
+  return topic === null ? [] : wholeArchive(context, { keyedLog, incarnation: topic.incarnation, partition })
 }
 
 export async function entityEvents(

@@ -9,7 +9,7 @@ import { keyedLogOf } from '../registry/keyed-logs.ts'
 import type { OnlineStore } from '../stores/online/online-store.ts'
 import { entityEvents } from './entity-events.ts'
 import type { EntityEvent } from './entity-events.ts'
-import type { OfflineContext } from './evaluate-rows.ts'
+import type { OfflineContext } from './offline-context.ts'
 import { recomputedCell, recomputeView, stampOffset } from './recompute-served.ts'
 import type { Trial } from './recompute-served.ts'
 

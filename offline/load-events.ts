@@ -6,7 +6,7 @@ import { archiveFiles } from '../stores/tables/archive-files.ts'
 import { ColumnCollector } from '../stores/tables/duckdb-values.ts'
 import { sqlName, sqlText } from '../stores/tables/tables.ts'
 import type { FixedWidthItems, RawChunk } from '../stores/tables/tables.ts'
-import type { OfflineContext, Visibility } from './evaluate-rows.ts'
+import type { OfflineContext, Visibility } from './offline-context.ts'
 import type { LoadedEvents } from './sweep-unit.ts'
 
 export interface EventRequest {

@@ -1,8 +1,8 @@
 import type { CompiledView } from '../features/kernel/compiled-view.ts'
-import { checkArchiveEnd } from '../stores/tables/archive-files.ts'
+import { wholeArchive } from '../stores/tables/archive-files.ts'
 import type { ArchiveProgress } from '../stores/tables/archive-layout.ts'
 import { failOffline } from './errors.ts'
-import type { OfflineContext } from './evaluate-rows.ts'
+import type { OfflineContext } from './offline-context.ts'
 import type { AsOf, PinnedPositions } from './manifest.ts'
 
 /** End positions by keyed partition: the newest archived, or those given, which must belong to the same logs. TM_POSITIONS_UNKNOWN. */
@@ -20,8 +20,7 @@ export async function pinPositions(
     incarnations[keyedLog] = (await context.log.topic(`keyed.${keyedLog}`))?.incarnation ?? ''
     for (let partition = 0; partition < context.partitions; partition++) {
       const held = progress.get(`${keyedLog}/${partition}`)
-      if (held !== undefined)
-        await checkArchiveEnd(context, { keyedLog, incarnation: incarnations[keyedLog], partition }, held)
+      if (held !== undefined) await wholeArchive(context, { keyedLog, incarnation: incarnations[keyedLog], partition })
       positions[`${keyedLog}/${partition}`] = held?.nextOffset ?? 0
       completeUntil = Math.min(completeUntil, held?.completeUntil ?? 0)
     }

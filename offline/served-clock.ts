@@ -5,7 +5,7 @@ import { readFlushJournal } from '../stores/online/flush-journal.ts'
 import { failStore } from '../stores/errors.ts'
 import { BucketChanges } from './bucket-changes.ts'
 import { failOffline } from './errors.ts'
-import type { OfflineContext } from './evaluate-rows.ts'
+import type { OfflineContext } from './offline-context.ts'
 import type { PinnedPositions } from './manifest.ts'
 
 /** What the online store held at any time: the offset up to which events were in the states of a bucket, and of which views. */

@@ -37,7 +37,7 @@ const NOT_EXAMINED = 'not examined: the causes of earlier mismatches were'
 
 /**
  * Recomputes served vectors from the archive at their stamps and compares canonical bytes, cell by cell. Needs the registry, the archive and the log; with an
- * online store it also holds stored states against the archive. Memory: one batch of the log, and what `evaluateRows` takes.
+ * online store it also holds stored states against the archive. Memory: one batch of the log, and the archived events of its entities that its rows can see.
  */
 export async function verifyServed(context: ExplainContext, options: VerifyOptions = {}): Promise<VerifyReport> {
   const run = new Verification(context)

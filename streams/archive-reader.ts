@@ -2,7 +2,7 @@ import type { FieldPlan } from '../features/plan/field-type.ts'
 import { COLUMN_STORAGE } from '../features/values/column.ts'
 import type { NumberColumn } from '../features/values/column.ts'
 import type { EventBatch } from '../features/values/event-batch.ts'
-import { archiveFiles } from '../stores/tables/archive-files.ts'
+import { wholeArchive } from '../stores/tables/archive-files.ts'
 import type { ArchiveFile, ArchiveFooter, PartitionPlace } from '../stores/tables/archive-files.ts'
 import { ARCHIVE_FIELDS } from '../stores/tables/archive-layout.ts'
 import { sqlName, sqlText } from '../stores/tables/tables.ts'
@@ -35,7 +35,7 @@ export class ArchiveReader {
     this.#fields = fields
   }
 
-  /** Events from `fromOffset` on, below `until`; null where no file reaches beyond `fromOffset`. Offsets between files hold nothing new. */
+  /** Events from `fromOffset` on, below `until`; null where no file reaches beyond `fromOffset`. Offsets between files hold nothing new. TM_ARCHIVE_DAMAGED. */
   async read(fromOffset: number, until: number): Promise<ArchivedEvents | null> {
     if (fromOffset >= until) return null
     const file = await this.#fileAt(fromOffset)
@@ -58,8 +58,8 @@ export class ArchiveReader {
     const covers = (file: ArchiveFile): boolean => file.firstOffset <= offset && offset <= file.lastOffset
     const held = this.#files.find(covers)
     if (held !== undefined && held.firstOffset !== offset) return held
-    const { objects, tables } = this.#context
-    this.#files = await archiveFiles({ objects, tables, footers: this.#footers }, this.#place)
+    const { objects, tables, metadata } = this.#context
+    this.#files = await wholeArchive({ objects, tables, metadata, footers: this.#footers }, this.#place)
     return this.#files.find(({ lastOffset }) => lastOffset >= offset)
   }
 

@@ -1,5 +1,6 @@
 import { isTidemarkError } from '../../features/errors/tidemark-error.ts'
 import { failStore } from '../errors.ts'
+import type { MetadataStore } from '../metadata/metadata-store.ts'
 import type { ObjectStore } from '../objects/object-store.ts'
 import { archiveFolder } from './archive-layout.ts'
 import type { ArchiveProgress } from './archive-layout.ts'
@@ -117,19 +118,21 @@ export async function archiveCandidates(
   return found
 }
 
-/** TM_ARCHIVE_DAMAGED where the files end before the position that the archiver had stored: files at the end are missing. */
-export async function checkArchiveEnd(
-  stores: ArchiveStores,
+/** `archiveFiles`, all of them. TM_ARCHIVE_DAMAGED too where they end before the position that the archiver had stored: files at the end are missing. */
+export async function wholeArchive(
+  stores: ArchiveStores & { readonly metadata: MetadataStore },
   place: PartitionPlace,
-  { nextFileOffset }: ArchiveProgress,
-): Promise<void> {
-  const last = (await archiveFiles(stores, place)).at(-1)
-  const end = last === undefined ? 0 : last.lastOffset + 1
-  if (end < nextFileOffset)
+): Promise<ArchiveFile[]> {
+  // Read first: the archiver stores it after it has committed a file.
+  const held = await stores.metadata.readProgress<ArchiveProgress>('archive', `${place.keyedLog}/${place.partition}`)
+  const files = await archiveFiles(stores, place)
+  const end = files.length === 0 ? 0 : files[files.length - 1].lastOffset + 1
+  if (held !== null && end < held.nextFileOffset)
     throw damaged(
       archiveFolder(place.keyedLog, place.incarnation, place.partition),
-      `ends at offset ${end}, but had been written up to ${nextFileOffset}: files are missing`,
+      `ends at offset ${end}, but had been written up to ${held.nextFileOffset}: files are missing`,
     )
+  return files
 }
 
 async function chain(

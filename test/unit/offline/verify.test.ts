@@ -22,6 +22,7 @@ import { openLmdbLog } from '../../../stores/log/lmdb/open.ts'
 import { openSqliteMetadata } from '../../../stores/metadata/sqlite/open.ts'
 import { openFileObjects } from '../../../stores/objects/files/open.ts'
 import { openTables } from '../../../stores/tables/open-tables.ts'
+import { hasErrorCode } from '../../support/folders.ts'
 import { Platform } from '../../support/platform.ts'
 import { PAYMENTS } from '../../support/project.ts'
 import { Random, runSeed } from '../../support/random.ts'
@@ -162,6 +163,30 @@ test('a flipped bit anywhere in an archive file is found, and the file named', {
     assert.ok(report.mismatchCount >= 3)
     writeFileSync(path, bytes)
   }
+  assert.deepEqual((await verifyServed(platform.context)).damaged, [])
+})
+
+test('a missing file at the end of a partition is found by verify, by an export and by a backfill', async (context) => {
+  const platform = await filled(context, 'missing file')
+  await platform.read('fraud', ENTITIES, REQUESTS)
+  const folder = join(platform.directory, '.tidemark/objects')
+  const files = globSync('archive/**/*.parquet', { cwd: folder }).sort()
+  assert.ok(files.length > 1)
+  const last = join(folder, files[files.length - 1])
+  const bytes = readFileSync(last)
+  rmSync(last)
+  const report = await verifyServed(platform.context)
+  assert.deepEqual([report.rows, report.mismatchCount, report.damaged.length], [0, 4, 1])
+  assert.match(report.damaged[0], /ends at offset \d+, but had been written up to \d+: files are missing/)
+  const spine = [{ card_id: 'a', amount: 1, timestamp: NOW }]
+  await assert.rejects(platform.export('fraud', spine), hasErrorCode('TM_ARCHIVE_DAMAGED'))
+  // A new version of the view replays the archive: what is missing stops it, rather than being left out.
+  await platform.context.registry.apply(platform.define(PAYMENTS.replace('> 0', '> 1')), platform.clock.ms)
+  await assert.rejects(platform.settle(), hasErrorCode('TM_ARCHIVE_DAMAGED'))
+  writeFileSync(last, bytes)
+  await platform.settle()
+  const [{ serving, registered }] = await platform.context.registry.serviceAliases()
+  assert.equal(serving, registered)
   assert.deepEqual((await verifyServed(platform.context)).damaged, [])
 })
 
