@@ -2,6 +2,7 @@ import { execFileSync } from 'node:child_process'
 import { mkdirSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { FeatureReader } from '../inference/assemble.ts'
+import { parseDuration } from '../registry/durations.ts'
 import { Registry } from '../registry/registry.ts'
 import type { GitState } from '../registry/registry.ts'
 import { openLmdbLog } from '../stores/log/lmdb/open.ts'
@@ -10,6 +11,7 @@ import type { MetadataStore } from '../stores/metadata/metadata-store.ts'
 import { openFileObjects } from '../stores/objects/files/open.ts'
 import { openLmdbOnline } from '../stores/online/lmdb/open.ts'
 import { openTables } from '../stores/tables/open-tables.ts'
+import { STATE_GRACE_MS } from '../streams/parked-views.ts'
 import type { StreamContext } from '../streams/stream-context.ts'
 import { failCli } from './errors.ts'
 import { DataGates } from './data-gates.ts'
@@ -29,6 +31,8 @@ export interface Project extends StreamContext {
   readonly isClockSimulated: boolean
   readonly reader: FeatureReader
   readonly gates: DataGates
+  /** How long states out of reach are kept. */
+  readonly stateGraceMs: number
   /** Which served vectors are logged for verification. */
   readonly served: { readonly share?: number; readonly rowsPerSecondMax?: number }
   close(): Promise<void>
@@ -69,6 +73,7 @@ export async function openProject(directory: string): Promise<Project> {
     registry,
     reader,
     gates,
+    stateGraceMs: parseDuration(config.stateGrace ?? '') ?? STATE_GRACE_MS,
     served: config.served ?? {},
     buckets,
     partitions,

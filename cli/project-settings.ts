@@ -1,5 +1,6 @@
 import type { ProjectConfig } from '../features/authoring/project-config.ts'
 import { describeValue } from '../registry/describe-value.ts'
+import { parseDuration } from '../registry/durations.ts'
 import { loadConfig } from '../registry/load-project.ts'
 import { failCli } from './errors.ts'
 
@@ -24,6 +25,7 @@ const CHECKS: { readonly [K in keyof ProjectConfig]-?: Check } = {
   buckets: wholeNumber(1, BUCKETS_MAX),
   partitions: wholeNumber(1, BUCKETS_MAX),
   clock: checkClock,
+  stateGrace: checkDuration,
   served: object({ share: numberBetween(0, 1), rowsPerSecondMax: numberBetween(0, Number.MAX_SAFE_INTEGER) }),
 }
 
@@ -82,6 +84,12 @@ function object(checks: Readonly<Record<string, Check>>): Check {
     }
     return null
   }
+}
+
+function checkDuration(value: unknown): string | null {
+  return typeof value === 'string' && parseDuration(value) !== null
+    ? null
+    : `must be a duration, as in '30d', found ${describeValue(value)}`
 }
 
 function checkClock(value: unknown): string | null {

@@ -171,6 +171,12 @@ export class Registry {
     return view
   }
 
+  /** Every view version that was ever registered. */
+  async viewVersions(): Promise<{ readonly name: string; readonly version: string }[]> {
+    const versions = this.#metadata.db.selectFrom('versions').select(['name', 'version']).where('kind', '=', 'view')
+    return versions.orderBy('version').execute()
+  }
+
   /** Plan, bundle and origin of a view or service version, for other threads and processes. */
   async storedVersion(kind: 'view' | 'service', version: string): Promise<StoredVersion> {
     const row = await this.#metadata.db

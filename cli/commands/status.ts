@@ -1,5 +1,7 @@
 import type { Command } from 'commander'
 import { parseDuration } from '../../registry/durations.ts'
+import { reportParkedViews } from '../../streams/parked-views.ts'
+import type { ParkedVersion } from '../../streams/parked-views.ts'
 import { readFunctionFailures } from '../../streams/function-failures.ts'
 import type { ViewFunctionFailure } from '../../streams/function-failures.ts'
 import { reportSchedules } from '../../streams/scheduled-imports.ts'
@@ -34,6 +36,8 @@ interface Status {
   /** By source, then code. */
   readonly deadLetterCodes: Readonly<Record<string, Readonly<Record<string, number>>>>
   readonly views: readonly ViewProgress[]
+  /** View versions that nothing reads any more: their states go, or went, at `dropAt`. */
+  readonly parked: readonly ParkedVersion[]
   /** Tables with a schedule. */
   readonly schedules: readonly ScheduleReport[]
   /** Calls of the views' functions that gave null, as they threw or returned what their type does not allow. */
@@ -81,6 +85,7 @@ async function readStatus(project: Project): Promise<Status> {
     deadLetters: Object.fromEntries(sources.map(({ source, deadLetters }) => [source, deadLetters])),
     deadLetterCodes: Object.fromEntries(sources.map(({ source, deadLetterCodes }) => [source, deadLetterCodes])),
     views,
+    parked: await reportParkedViews(project, project.stateGraceMs),
     schedules: await reportSchedules(project, Math.floor(project.now())),
     functionFailures: await readFunctionFailures(project.metadata),
   }
@@ -93,6 +98,7 @@ function describe(status: Status, verbose: boolean): string[] {
     ...(sources.length === 0 ? ['Nothing is registered: run `tidemark apply`.'] : ['', ...describeSources(sources)]),
     ...(keyedLogs.length === 0 ? [] : ['', ...describeKeyedLogs(keyedLogs)]),
     ...describeBuilding(status.views),
+    ...describeParked(status.parked),
     ...describeSchedules(status.schedules),
     ...describeFailures(status.functionFailures),
     ...(verbose && partitions.length > 0 ? ['', ...describePartitions(partitions)] : []),
@@ -163,6 +169,18 @@ function describeBuilding(views: readonly ViewProgress[]): string[] {
     recordsTotal === 0 ? '-' : `${Math.floor((100 * records) / recordsTotal)} %`,
   ])
   return ['', ...formatTable(['being built', 'version', 'replayed'], rows)]
+}
+
+function describeParked(parked: readonly ParkedVersion[]): string[] {
+  const kept = parked.filter(({ dropped }) => !dropped)
+  if (kept.length === 0) return []
+  const rows = kept.map(({ view, version, since, dropAt }) => [
+    view,
+    version.slice(0, 12),
+    describeTime(since),
+    describeTime(dropAt),
+  ])
+  return ['', ...formatTable(['read by nothing', 'version', 'since', 'its states go'], rows)]
 }
 
 function describeSchedules(schedules: readonly ScheduleReport[]): string[] {

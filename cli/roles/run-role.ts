@@ -5,6 +5,7 @@ import { waitForProcessLock } from '../../stores/process-lock.ts'
 import { compactUntil } from '../compaction.ts'
 import { openProject } from '../open-project.ts'
 import type { Project } from '../open-project.ts'
+import { dropParkedUntil } from '../parked-views.ts'
 import { holdPresence } from '../presence.ts'
 import type { RoleState } from '../presence.ts'
 import { runWork } from '../run-roles.ts'
@@ -113,7 +114,9 @@ async function workUntil(
     if (role === 'archive') yieldToOthers()
     ready(null)
     const beside =
-      role === 'archive' ? [compactUntil(project, project.dataFolder, signal), importUntil(project, signal, log)] : []
+      role === 'archive'
+        ? [compactUntil(project, project.dataFolder, signal), importUntil(project, signal, log)]
+        : [dropParkedUntil(project, signal, log)]
     await Promise.all([runWork(project, role, signal), ...beside])
   } finally {
     lock.release()

@@ -9,6 +9,8 @@ export interface ProjectConfig {
   readonly partitions?: number
   /** Simulated clock (embedded stores only): starts at `from` and runs `rate` times as fast as real time. */
   readonly clock?: { readonly from: string; readonly rate: number }
+  /** How long the states of a view version are kept that no name reads any more, as a duration: default '7d'. */
+  readonly stateGrace?: string
   /**
    * Which served vectors are logged for `tidemark verify`: the share of entity keys (0…1, default 1), and rows a second at most (default 50): under more
    * load fewer keys are logged, each of them fully.

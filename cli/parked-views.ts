@@ -1,0 +1,24 @@
+import { setTimeout as pause } from 'node:timers/promises'
+import { ParkedViews } from '../streams/parked-views.ts'
+import type { Project } from './open-project.ts'
+import type { LogLines } from './terminal/log-lines.ts'
+
+const LOOK_EVERY_MS = 10_000
+
+/** Drops the states of view versions out of reach when their grace period is over, beside other work, until aborted. */
+export async function dropParkedUntil(project: Project, signal: AbortSignal, log: LogLines): Promise<void> {
+  const parked = new ParkedViews(project, project.stateGraceMs)
+  while (!signal.aborted) {
+    for (const { view, version } of await parked.runOnce())
+      log(
+        'info',
+        'stream',
+        `dropped the states of view ${view}, version ${version.slice(0, 12)}: nothing reads it any more`,
+        {
+          view,
+          version,
+        },
+      )
+    await pause(LOOK_EVERY_MS, undefined, { signal }).catch(() => {})
+  }
+}
