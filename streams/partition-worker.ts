@@ -19,8 +19,10 @@ import { keyedTopic } from './stream-context.ts'
 import type { StreamContext } from './stream-context.ts'
 
 const FETCH_BYTES = 2 << 20
-/** A flush is put off while more is known to come, up to this many events: an entity is then written once for many of its events. */
-const UNFLUSHED_EVENTS_MAX = 50_000
+/** A flush is put off while more is known to come: an entity is then written once for many of its events. What is not yet in the store is bounded in memory, and in time. */
+const HELD_EVENTS_MAX = 100_000
+const HELD_ENTITIES_MAX = 25_000
+const HELD_MS_MAX = 3000
 /** Decoded states kept in memory per partition. */
 const CACHE_LIMITS = { entities: 100_000, tiles: 4_000_000 }
 /** After this many flushes the markers of buckets without events are advanced too: what a restart reads again stays short. */
@@ -65,7 +67,10 @@ export class PartitionWorker {
   #filter: OriginFilter
   #nextOffset: number
   #flushes = 0
+  /** Since the last flush: events applied, entities touched, and when it was, by a clock of this process. */
   #unflushed = 0
+  #touched = 0
+  #flushedAtMs = performance.now()
 
   private constructor(context: StreamContext, scope: WorkerScope, markers: ReadonlyMap<number, Marker>) {
     this.#context = context
@@ -132,8 +137,13 @@ export class PartitionWorker {
     }
     this.#unflushed += applied
     if (records.length === 0) await this.settle()
-    else if (!hold || this.#unflushed >= UNFLUSHED_EVENTS_MAX) await this.#flush(false)
+    else if (!hold || this.#isHeldLong()) await this.#flush(false)
     return applied
+  }
+
+  #isHeldLong(): boolean {
+    if (this.#unflushed >= HELD_EVENTS_MAX || this.#touched >= HELD_ENTITIES_MAX) return true
+    return performance.now() - this.#flushedAtMs >= HELD_MS_MAX
   }
 
   /** Flushes what was applied and advances the markers of all buckets to `nextOffset`. */
@@ -180,7 +190,12 @@ export class PartitionWorker {
         entities[at] = this.#cache.add(names[at], { ...places[i], states: results[i].states }, this.#flushes)
       })
     }
-    for (const entity of entities) this.#bucket(entity.bucket).touched.add(entity)
+    for (const entity of entities) {
+      const { touched } = this.#bucket(entity.bucket)
+      const before = touched.size
+      touched.add(entity)
+      this.#touched += touched.size - before
+    }
     return entities
   }
 
@@ -211,6 +226,8 @@ export class PartitionWorker {
         kernel,
       )
     this.#unflushed = 0
+    this.#touched = 0
+    this.#flushedAtMs = performance.now()
     this.#cache.trim()
   }
 

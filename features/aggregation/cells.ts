@@ -34,6 +34,8 @@ export interface Cells {
   mergeRun(into: number, source: this, from: number, to: number): void
   /** Canonical bytes of one state. The identity has an encoding too. */
   encode(cell: number, writer: ByteWriter): void
+  /** The canonical bytes of cells[0…count−1], one after the other: present where a loop here is faster than one around `encode`. */
+  encodeMany?(cells: Int32Array, count: number, writer: ByteWriter): void
   /** Replaces the state of `cell`. Throws RangeError on truncated bytes. */
   decode(cell: number, reader: ByteReader): void
   /**

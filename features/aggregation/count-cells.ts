@@ -42,6 +42,10 @@ export class CountCells implements Cells {
     writer.varint(this.count[cell])
   }
 
+  encodeMany(cells: Int32Array, count: number, writer: ByteWriter): void {
+    for (let i = 0; i < count; i++) this.encode(cells[i], writer)
+  }
+
   decode(cell: number, reader: ByteReader): void {
     this.count[cell] = reader.varint()
   }

@@ -50,6 +50,10 @@ export class ExtremeCells implements Cells {
     writer.f64(this.least[cell] + 0)
   }
 
+  encodeMany(cells: Int32Array, count: number, writer: ByteWriter): void {
+    for (let i = 0; i < count; i++) this.encode(cells[i], writer)
+  }
+
   decode(cell: number, reader: ByteReader): void {
     this.least[cell] = reader.f64()
   }

@@ -133,6 +133,10 @@ export class SumCells implements Cells {
     if (low !== 0) writer.f64(low)
   }
 
+  encodeMany(cells: Int32Array, count: number, writer: ByteWriter): void {
+    for (let i = 0; i < count; i++) this.encode(cells[i], writer)
+  }
+
   decode(cell: number, reader: ByteReader): void {
     this.clear(cell, cell + 1)
     this.count[cell] = reader.varint()

@@ -1,24 +1,7 @@
 import type { Cells } from '../aggregation/cells.ts'
+import type { ByteWriter } from '../values/byte-writer.ts'
+import { TileRings } from './tile-rings.ts'
 import type { Track } from './view-kernel.ts'
-
-export interface TrackState {
-  /** Ascending tile numbers, and the cell of each. */
-  readonly tiles: number[]
-  readonly cells: number[]
-  /** Tiles below this are out of reach of every window at t ≥ newest τ + 1. */
-  limit: number
-}
-
-export interface EntityState {
-  newestTau: number
-  readonly tracks: readonly TrackState[]
-  /** Whether events were added since the state was stored last. */
-  changed: boolean
-  /** Whether the sealed part may differ from the one last stored, its length when last encoded, and whether the store holds it apart. */
-  sealedChanged: boolean
-  sealedBytes: number
-  sealedApart: boolean
-}
 
 /** The cells of one track for all entities: a tile's cell has the same number in every slot's column. */
 export class TrackCells {
@@ -26,9 +9,14 @@ export class TrackCells {
   readonly columns: readonly Cells[]
   /** One spare cell per slot to merge windows in. */
   readonly scratch: readonly Cells[]
+  /** The tiles of each entity, ascending, and the cell of each. */
+  readonly rings = new TileRings()
   readonly #free: number[] = []
   #count = 0
   #capacity = 0
+  /** What `gather` found. */
+  gatheredTiles = new Float64Array(16)
+  gatheredCells = new Int32Array(16)
 
   constructor(track: Track) {
     this.track = track
@@ -45,7 +33,75 @@ export class TrackCells {
     return this.#count - this.#free.length
   }
 
-  take(): number {
+  /** The cell of a tile that is not yet among the entity's: newer than all of them. */
+  append(entity: number, tile: number): number {
+    return this.insert(entity, this.rings.count(entity), tile)
+  }
+
+  /** The cell of a tile that is not yet among the entity's, and has its place at `index`. */
+  insert(entity: number, index: number, tile: number): number {
+    const cell = this.#take()
+    this.rings.insert(entity, index, tile, cell)
+    return cell
+  }
+
+  /** The cell of a tile, made if need be. */
+  cellOf(entity: number, tile: number): number {
+    const { rings } = this
+    const count = rings.count(entity)
+    if (count > 0) {
+      const newest = rings.tile(entity, count - 1)
+      if (newest === tile) return rings.cell(entity, count - 1)
+      if (newest > tile) {
+        const at = rings.lowerBound(entity, tile, count)
+        if (rings.tile(entity, at) === tile) return rings.cell(entity, at)
+        return this.insert(entity, at, tile)
+      }
+    }
+    return this.append(entity, tile)
+  }
+
+  /** Lets go of the entity's tiles below `limit`, which no window at t ≥ newest τ + 1 can reach. Whether there was one. */
+  evict(entity: number, limit: number): boolean {
+    const { rings } = this
+    let gone = false
+    while (rings.count(entity) > 0 && rings.tile(entity, 0) < limit) {
+      this.#give(rings.cell(entity, 0))
+      rings.dropOldest(entity)
+      gone = true
+    }
+    return gone
+  }
+
+  /** Lets go of all of the entity's tiles. */
+  release(entity: number): void {
+    const { rings } = this
+    // In reverse, so that the next entity taken gets neighbours in ascending order, which merge in one run.
+    for (let i = rings.count(entity) - 1; i >= 0; i--) this.#give(rings.cell(entity, i))
+    rings.clear(entity)
+  }
+
+  /** The entity's tiles and cells, ascending, into `gatheredTiles` and `gatheredCells`; returns how many. */
+  gather(entity: number): number {
+    const count = this.rings.count(entity)
+    if (count > this.gatheredTiles.length) {
+      this.gatheredTiles = new Float64Array(2 * count)
+      this.gatheredCells = new Int32Array(2 * count)
+    }
+    return this.rings.copy(entity, this.gatheredTiles, this.gatheredCells)
+  }
+
+  /** The canonical bytes of the cells of the entity's `count` oldest tiles, slot by slot. */
+  encodeOldest(entity: number, count: number, writer: ByteWriter): void {
+    this.gather(entity)
+    const cells = this.gatheredCells
+    for (const column of this.columns) {
+      if (column.encodeMany !== undefined) column.encodeMany(cells, count, writer)
+      else for (let i = 0; i < count; i++) column.encode(cells[i], writer)
+    }
+  }
+
+  #take(): number {
     const reused = this.#free.pop()
     if (reused !== undefined) return reused
     const cell = this.#count++
@@ -56,7 +112,7 @@ export class TrackCells {
     return cell
   }
 
-  give(cell: number): void {
+  #give(cell: number): void {
     for (const cells of this.columns) cells.clear(cell, cell + 1)
     this.#free.push(cell)
   }
@@ -70,40 +126,6 @@ export function tileOf(tau: number, hopMs: number): number {
 /** Number of the oldest tile in a window of `tiles` hops at t: the window begins where this tile does. */
 export function oldestTile(t: number, hopMs: number, tiles: number): number {
   return tileOf(t, hopMs) - tiles
-}
-
-/** The cell of a tile, made if need be. */
-export function cellOfTile(cells: TrackCells, entity: EntityState, number: number, tile: number): number {
-  const state = entity.tracks[number]
-  const { tiles } = state
-  let at = tiles.length
-  if (at > 0 && tiles[at - 1] === tile) return state.cells[at - 1]
-  if (at > 0) entity.sealedChanged = true
-  if (at > 0 && tiles[at - 1] > tile) {
-    at = lowerBound(tiles, tile)
-    if (tiles[at] === tile) return state.cells[at]
-  }
-  const cell = cells.take()
-  if (at === tiles.length) {
-    tiles.push(tile)
-    state.cells.push(cell)
-  } else {
-    tiles.splice(at, 0, tile)
-    state.cells.splice(at, 0, cell)
-  }
-  return cell
-}
-
-/** Lets go of tiles that no window at t ≥ newest τ + 1 can reach. */
-export function evict(cells: TrackCells, entity: EntityState, number: number): void {
-  const { tiles, cells: numbers, limit } = entity.tracks[number]
-  let count = 0
-  while (count < tiles.length && tiles[count] < limit) cells.give(numbers[count++])
-  if (count > 0) {
-    entity.sealedChanged = true
-    tiles.splice(0, count)
-    numbers.splice(0, count)
-  }
 }
 
 /** First index with `tiles[index] ≥ tile`. */

@@ -33,18 +33,32 @@ function statePrefix(part: Part, keyedLog: string, bucket: number, view: string)
   return prefix
 }
 
-export function stateKey(part: Part, { keyedLog, bucket }: BucketId, view: string, key: Uint8Array): Buffer {
+export function stateKey(part: Part, bucket: BucketId, view: string, key: Uint8Array): Buffer {
+  checkKey(bucket, key)
+  return stateKeys(part, bucket, view)(key)
+}
+
+/** Makes the keys of a view's states in a bucket, of entity keys that are checked. */
+export function stateKeys(part: Part, { keyedLog, bucket }: BucketId, view: string): (key: Uint8Array) => Buffer {
   const prefix = statePrefix(part, keyedLog, bucket, view)
-  const at = Buffer.allocUnsafe(prefix.length + key.length)
-  at.set(prefix)
-  at.set(key, prefix.length)
-  if (at.length > KEY_BYTES_MAX) {
-    throw failStore(
-      'TM_KEY_TOO_LONG',
-      `an entity key of ${key.length} bytes in ${keyedLog} is too long for the embedded online store (about 1,800 bytes): shorten it, or key by a hash`,
-    )
+  return (key) => {
+    const at = Buffer.allocUnsafe(prefix.length + key.length)
+    at.set(prefix)
+    at.set(key, prefix.length)
+    return at
   }
-  return at
+}
+
+/** Of a state's key all but the keyed log's name and the entity key: part, NUL, bucket, version. */
+const KEY_FRAME_BYTES = 4 + VERSION_BYTES
+
+/** TM_KEY_TOO_LONG. */
+export function checkKey({ keyedLog }: BucketId, key: Uint8Array): void {
+  if (KEY_FRAME_BYTES + Buffer.byteLength(keyedLog) + key.length <= KEY_BYTES_MAX) return
+  throw failStore(
+    'TM_KEY_TOO_LONG',
+    `an entity key of ${key.length} bytes in ${keyedLog} is too long for the embedded online store (about 1,800 bytes): shorten it, or key by a hash`,
+  )
 }
 
 /** The least key that is greater than every key with this prefix (no prefix ends in 0xff alone: it begins with a letter). */

@@ -18,7 +18,7 @@ import type {
   ViewMove,
 } from '../online-store.ts'
 import { isSameRevision } from '../online-store.ts'
-import { bucketKey, markerKey, prefixEnd, stateKey, VERSION_BYTES } from './keys.ts'
+import { bucketKey, checkKey, markerKey, prefixEnd, stateKey, stateKeys, VERSION_BYTES } from './keys.ts'
 import type { MarkerId } from './keys.ts'
 
 /*
@@ -104,7 +104,7 @@ class LmdbOnlineStore implements OnlineStore {
   }
 
   async flush(flushes: readonly BucketFlush[]): Promise<FlushOutcome[]> {
-    for (const flush of flushes) for (const write of flush.writes) stateKey(OPEN, flush, write.view, write.key)
+    for (const flush of flushes) for (const { key } of flush.writes) checkKey(flush, key)
     const outcomes = this.#db.transactionSync(() => flushes.map((flush) => this.#flushOne(flush)))
     await this.#db.flushed
     return outcomes
@@ -115,14 +115,21 @@ class LmdbOnlineStore implements OnlineStore {
     if (marker === null || marker.epoch !== flush.epoch) return 'stale-epoch'
     if (marker.views !== flush.views) return 'other-views'
     if (marker.nextOffset !== flush.expectedOffset) return 'other-offset'
+    let openKeys: ((key: Uint8Array) => Buffer) | null = null
+    let sealedKeys: ((key: Uint8Array) => Buffer) | null = null
+    let keysOf = ''
     for (const { view, key, state } of flush.writes) {
-      const open = stateKey(OPEN, flush, view, key)
-      if (state === null) this.#db.removeSync(open)
-      else this.#db.putSync(open, asBuffer(state.open))
+      if (openKeys === null || sealedKeys === null || keysOf !== view) {
+        openKeys = stateKeys(OPEN, flush, view)
+        sealedKeys = stateKeys(SEALED, flush, view)
+        keysOf = view
+      }
+      if (state === null) this.#db.removeSync(openKeys(key))
+      else this.#db.putSync(openKeys(key), asBuffer(state.open))
       const sealed = state === null ? null : state.sealed
       if (sealed === undefined) continue
-      if (sealed === null) this.#db.removeSync(stateKey(SEALED, flush, view, key))
-      else this.#db.putSync(stateKey(SEALED, flush, view, key), asBuffer(sealed))
+      if (sealed === null) this.#db.removeSync(sealedKeys(key))
+      else this.#db.putSync(sealedKeys(key), asBuffer(sealed))
     }
     const { nextOffset, origins } = flush
     this.#putMarker(flush, { ...marker, nextOffset, origins, flushTime: this.#stamp(marker) })
