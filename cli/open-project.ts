@@ -1,7 +1,10 @@
 import { execFileSync } from 'node:child_process'
 import { mkdirSync } from 'node:fs'
 import { join, resolve } from 'node:path'
+import type { ProjectConfig } from '../features/authoring/project-config.ts'
 import { FeatureReader } from '../inference/assemble.ts'
+import { SERVED_RETENTION } from '../inference/served-retention.ts'
+import type { ServedRetention } from '../inference/served-retention.ts'
 import { parseDuration } from '../registry/durations.ts'
 import { Registry } from '../registry/registry.ts'
 import type { GitState } from '../registry/registry.ts'
@@ -34,7 +37,9 @@ export interface Project extends StreamContext {
   /** How long states out of reach are kept. */
   readonly stateGraceMs: number
   /** Which served vectors are logged for verification. */
-  readonly served: { readonly share?: number; readonly rowsPerSecondMax?: number }
+  readonly served: NonNullable<ProjectConfig['served']>
+  /** How much of the served log is kept. */
+  readonly servedRetention: ServedRetention
   close(): Promise<void>
 }
 
@@ -75,6 +80,10 @@ export async function openProject(directory: string): Promise<Project> {
     gates,
     stateGraceMs: parseDuration(config.stateGrace ?? '') ?? STATE_GRACE_MS,
     served: config.served ?? {},
+    servedRetention: {
+      keepMs: parseDuration(config.served?.keep ?? '') ?? SERVED_RETENTION.keepMs,
+      keepBytes: (config.served?.keepMegabytes ?? SERVED_RETENTION.keepBytes / 1e6) * 1e6,
+    },
     buckets,
     partitions,
     close: async () => {

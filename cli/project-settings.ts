@@ -26,7 +26,12 @@ const CHECKS: { readonly [K in keyof ProjectConfig]-?: Check } = {
   partitions: wholeNumber(1, BUCKETS_MAX),
   clock: checkClock,
   stateGrace: checkDuration,
-  served: object({ share: numberBetween(0, 1), rowsPerSecondMax: numberBetween(0, Number.MAX_SAFE_INTEGER) }),
+  served: object({
+    share: numberBetween(0, 1),
+    rowsPerSecondMax: numberBetween(0, Number.MAX_SAFE_INTEGER),
+    keep: checkDuration,
+    keepMegabytes: numberBetween(1, Number.MAX_SAFE_INTEGER),
+  }),
 }
 
 /** The settings of a project's `tidemark.config.ts`, with the environment's in their place where those are set. TM_CONFIG names the setting. */
@@ -71,6 +76,12 @@ function numberBetween(least: number, greatest: number): Check {
       : `must be a number from ${least} to ${greatest}, found ${describeValue(value)}`
 }
 
+function checkDuration(value: unknown): string | null {
+  return typeof value === 'string' && parseDuration(value) !== null
+    ? null
+    : `must be a duration, as in '30d', found ${describeValue(value)}`
+}
+
 /** An object with some of these settings. */
 function object(checks: Readonly<Record<string, Check>>): Check {
   return (value) => {
@@ -84,12 +95,6 @@ function object(checks: Readonly<Record<string, Check>>): Check {
     }
     return null
   }
-}
-
-function checkDuration(value: unknown): string | null {
-  return typeof value === 'string' && parseDuration(value) !== null
-    ? null
-    : `must be a duration, as in '30d', found ${describeValue(value)}`
 }
 
 function checkClock(value: unknown): string | null {

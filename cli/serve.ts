@@ -1,11 +1,16 @@
 import type { FastifyInstance } from 'fastify'
 import { unreadyReasons } from '../inference/readiness.ts'
 import { ServedLogger } from '../inference/served-logger.ts'
+import { trimServed } from '../inference/served-retention.ts'
 import { buildApp } from '../serving/build-app.ts'
+import { readExpiredKeys } from '../streams/expired-keys.ts'
 import { readFunctionFailures } from '../streams/function-failures.ts'
 import { failCli } from './errors.ts'
 import { keyedLogLag } from './keyed-log-lag.ts'
 import type { Project } from './open-project.ts'
+
+/** More than may be logged in that time goes in one step. */
+const TRIM_EVERY_MS = 10_000
 
 /** Serves features over HTTP on the loopback address; logs a sample of the vectors for verification. */
 export async function serve(
@@ -31,15 +36,23 @@ export async function serve(
     clock: project.isClockSimulated ? 'simulated' : 'real',
     unready: async () => [...(await unreadyReasons(registry, online)), ...unwell()],
     lag: () => keyedLogLag(project),
+    expiredKeys: () => readExpiredKeys(project.metadata),
     viewFunctionFailures: async () =>
       (await readFunctionFailures(project.metadata)).map(({ view, ...failure }) => ({ name: view, ...failure })),
     onFailure: (error, requestId) => warn(`request ${requestId} failed: ${describe(error)}`),
   })
   const url = await listen(app, port)
+  const trimming = setInterval(() => {
+    trimServed(project.log, project.servedRetention).catch((error: unknown) =>
+      warn(`old served vectors cannot be dropped: ${describe(error)}`),
+    )
+  }, TRIM_EVERY_MS)
+  trimming.unref()
   return {
     app,
     url,
     stop: async () => {
+      clearInterval(trimming)
       await app.close()
       await served.close()
     },

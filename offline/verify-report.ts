@@ -26,6 +26,8 @@ export interface VerifyReport {
   readonly pending: number
   /** Vectors that differ because events of a forgotten key were removed from under them: neither matches nor mismatches. */
   readonly forgotten: number
+  /** Append time of the oldest vector that is kept, epoch ms; null: none is. */
+  readonly since: number | null
   readonly features: Readonly<Record<string, FeatureCount>>
   /** What was found damaged: archive files, and records of the served log. */
   readonly damaged: readonly string[]
@@ -42,6 +44,7 @@ export class VerifyTally {
   values = 0
   pending = 0
   forgotten = 0
+  since: number | null = null
   readonly #features = new Map<string, FeatureCount>()
   readonly #damaged = new Set<string>()
   readonly #mismatches: Mismatch[] = []
@@ -69,6 +72,7 @@ export class VerifyTally {
       values: this.values,
       pending: this.pending,
       forgotten: this.forgotten,
+      since: this.since,
       features: Object.fromEntries(this.#features),
       damaged: [...this.#damaged],
       mismatches: this.#mismatches,

@@ -4,6 +4,7 @@ import { ByteReader } from '../features/values/byte-reader.ts'
 import { valueToJson } from '../features/values/json-values.ts'
 import { decodeCell, encodeCell } from '../features/values/value-bytes.ts'
 import { readServed } from '../inference/served-log.ts'
+import { servedExtent } from '../inference/served-retention.ts'
 import type { ServedSelection } from '../inference/served-log.ts'
 import type { ServedRow } from '../inference/served-record.ts'
 import { vectorNames } from '../inference/service-layout.ts'
@@ -41,6 +42,7 @@ const NOT_EXAMINED = 'not examined: the causes of earlier mismatches were'
  */
 export async function verifyServed(context: ExplainContext, options: VerifyOptions = {}): Promise<VerifyReport> {
   const run = new Verification(context)
+  run.tally.since = (await servedExtent(context.log)).since
   let held: ServedRow[] = []
   for await (const batch of readServed(context.log, options)) {
     for (const { offset, row } of batch) {

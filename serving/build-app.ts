@@ -23,6 +23,7 @@ export interface AppOptions {
   readonly lag?: MetricSources['lag']
   /** What the streams counted of the views' functions. */
   readonly viewFunctionFailures?: MetricSources['functionFailures']
+  readonly expiredKeys?: MetricSources['expiredKeys']
   /** Told of failures that are not the caller's, with the id of the request. */
   readonly onFailure?: (error: unknown, requestId: string) => void
   /** How long a name → version lookup may be reused. */
@@ -64,6 +65,7 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
     reader: () => reader.counts,
     servedLog: () => served.counts,
     lag,
+    expiredKeys: options.expiredKeys,
     functionFailures: async () => [
       ...((await options.viewFunctionFailures?.()) ?? []),
       ...reader.functionFailures.map(({ service, ...failure }) => ({ name: service, ...failure })),

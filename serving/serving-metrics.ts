@@ -14,6 +14,8 @@ export interface MetricSources {
   readonly lag?: () => Promise<
     readonly { readonly keyedLog: string; readonly lagRecords: number; readonly freshnessMs: number }[]
   >
+  /** States deleted as nothing can read them any more, by view; absent where nobody knows. */
+  readonly expiredKeys?: () => Promise<Readonly<Record<string, number>>>
   /** Calls of user functions that gave nothing, by the view or service that they belong to. */
   readonly functionFailures: () => Promise<readonly (FunctionFailure & { readonly name: string })[]>
 }
@@ -41,6 +43,7 @@ export function createServingMetrics(sources: MetricSources): ServingMetrics {
   registerSources(sources, registers)
   const readLag = registerLag(sources, registers)
   const readFailures = registerFunctionFailures(sources, registers)
+  const readExpired = registerExpiredKeys(sources, registers)
   return {
     contentType: registry.contentType,
     answered: (service, rows, seconds) => {
@@ -52,6 +55,7 @@ export function createServingMetrics(sources: MetricSources): ServingMetrics {
     text: async () => {
       await readLag()
       await readFailures()
+      await readExpired()
       return registry.metrics()
     },
   }
@@ -128,6 +132,22 @@ function registerSources(sources: MetricSources, registers: Metrics[]): void {
       return { logged, skipped, dropped_rate: droppedRate, dropped_append: droppedAppend }
     },
   )
+}
+
+/** Returns what to call before the metrics are read. */
+function registerExpiredKeys({ expiredKeys }: MetricSources, registers: Metrics[]): () => Promise<void> {
+  if (expiredKeys === undefined) return () => Promise.resolve()
+  const keys = new Counter({
+    name: 'tidemark_expired_keys_total',
+    help: 'Stored states that were deleted, as no window or ttl of the view reaches them any more.',
+    labelNames: ['view'],
+    registers,
+  })
+  return async () => {
+    const counts = await expiredKeys()
+    keys.reset()
+    for (const [view, count] of Object.entries(counts)) keys.inc({ view }, count)
+  }
 }
 
 /** Returns what to call before the metrics are read. */

@@ -8,10 +8,17 @@ import type { RecentBlocks } from './recent-blocks.ts'
 import { FedLogs, openFeeds } from './source-feeds.ts'
 import type { StreamContext } from './stream-context.ts'
 
+/** States that a sweep looks at in one step of each partition, how often, and how long it rests when it has seen all. */
+const SWEEP_KEYS_MAX = 500
+const SWEEP_EVERY_MS = 1000
+const SWEEP_REST_MS = 10 * 60_000
+
 interface Owned {
   /** Hash of the views that it was claimed for. */
   readonly views: string
   readonly partition: KeyedPartition
+  /** When its states are looked through next, by `performance.now()`. */
+  sweepAt: number
 }
 
 /** Keyed logs → online states: applies live sets, backfills new view versions beside them, and lets services read those that have become live. */
@@ -57,6 +64,21 @@ export class ApplyRole {
     return moved + (await moveServingAliases(this.#context))
   }
 
+  /** Looks at some stored states of each partition, now and then, and deletes those that nothing can read any more. */
+  async sweep(): Promise<void> {
+    const clock = performance.now()
+    for (const [name, owned] of this.#owned) {
+      if (clock < owned.sweepAt) continue
+      try {
+        const deleted = await owned.partition.sweep(Math.floor(this.#context.log.now()), SWEEP_KEYS_MAX)
+        owned.sweepAt = clock + (deleted === null ? SWEEP_REST_MS : SWEEP_EVERY_MS)
+      } catch (error) {
+        this.#owned.delete(name)
+        if (!isTidemarkError(error) || error.code !== 'TM_STREAM_FENCED') throw error
+      }
+    }
+  }
+
   /** Flushes what was applied, of every partition owned. One that another worker has taken over is let go. */
   async settle(): Promise<void> {
     for (const [name, { partition }] of this.#owned) {
@@ -90,7 +112,8 @@ export class ApplyRole {
     const views = viewsHash(keyedLog.views.map(({ version }) => version))
     const held = this.#owned.get(name)
     if (held?.views === views) return held
-    const owned = { views, partition: await KeyedPartition.claim(this.#context, keyedLog, number, this.#recent) }
+    const partition = await KeyedPartition.claim(this.#context, keyedLog, number, this.#recent)
+    const owned: Owned = { views, partition, sweepAt: 0 }
     this.#owned.set(name, owned)
     return owned
   }

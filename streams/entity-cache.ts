@@ -64,6 +64,14 @@ export class EntityCache {
     return entity
   }
 
+  /** Lets go of an entity whose states are in the store as they are here. */
+  drop(name: string): void {
+    const entity = this.#entities.get(name)
+    if (entity === undefined) return
+    this.tables.forEach((table, view) => table.close(entity.slots[view]))
+    this.#entities.delete(name)
+  }
+
   /** The states of an entity are in the store as they are here. */
   markStored({ slots }: CachedEntity): void {
     this.tables.forEach((table, view) => table.markStored(slots[view]))

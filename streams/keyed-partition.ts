@@ -75,6 +75,11 @@ export class KeyedPartition {
     return (await this.#live?.runOnce({ hold })) ?? 0
   }
 
+  /** See `PartitionWorker.sweep`; null also where nothing is live. */
+  async sweep(now: number, keysMax: number): Promise<number | null> {
+    return (await this.#live?.sweep(now, keysMax)) ?? null
+  }
+
   /** Flushes what was applied. */
   async settle(): Promise<void> {
     await this.#live?.settle()

@@ -1,6 +1,6 @@
 import type { CompiledView } from '../features/kernel/compiled-view.ts'
 import { ViewKernel } from '../features/kernel/view-kernel.ts'
-import { bucketOf, entityNamesOfBatch, partitionOf } from '../features/values/entity-key.ts'
+import { bucketOf, entityName, entityNamesOfBatch, partitionOf } from '../features/values/entity-key.ts'
 import type { BatchNames } from '../features/values/entity-key.ts'
 import type { EventBatch } from '../features/values/event-batch.ts'
 import type { KeyedLog } from '../registry/keyed-logs.ts'
@@ -10,9 +10,11 @@ import type { ArchiveReader } from './archive-reader.ts'
 import { EntityCache } from './entity-cache.ts'
 import type { CachedEntity } from './entity-cache.ts'
 import { failStream } from './errors.ts'
+import { countExpiredKeys } from './expired-keys.ts'
 import { recordFunctionFailures } from './function-failures.ts'
 import { entityColumns } from './keyed-append.ts'
 import { acceptBlock, readKeyedRecord } from './keyed-reader.ts'
+import { KeySweep } from './key-sweep.ts'
 import { OriginFilter } from './origin-filter.ts'
 import type { RecentBlocks } from './recent-blocks.ts'
 import { keyedTopic } from './stream-context.ts'
@@ -66,6 +68,7 @@ export class PartitionWorker {
   readonly #buckets: ReadonlyMap<number, Bucket>
   #filter: OriginFilter
   #nextOffset: number
+  #sweep: KeySweep | null = null
   #flushes = 0
   /** Since the last flush: events applied, entities touched, and when it was, by a clock of this process. */
   #unflushed = 0
@@ -149,6 +152,28 @@ export class PartitionWorker {
   /** Flushes what was applied and advances the markers of all buckets to `nextOffset`. */
   async settle(): Promise<void> {
     await this.#flush(true)
+  }
+
+  /**
+   * Deletes states that read MISSING from now on for ever, of up to `keysMax` that it looks at; an event that comes later begins anew, with the same values. Returns how many; null:
+   * everything was looked at, the next call begins anew. Nothing is deleted while events of the bucket wait to be flushed. TM_STREAM_FENCED.
+   */
+  async sweep(now: number, keysMax: number): Promise<number | null> {
+    const { keyedLog, partition, views } = this.#scope
+    this.#sweep ??= new KeySweep(this.#context.online, keyedLog.name, [...this.#buckets.keys()], this.#kernels)
+    const found = await this.#sweep.next(now, keysMax)
+    if (found === null) return null
+    const bucket = this.#bucket(found.bucket)
+    const { version, plan } = views[found.view]
+    if (found.expired.length === 0 || bucket.touched.size > 0) return 0
+    for (const key of found.expired) this.#cache.drop(entityName(keyedLog.entity, key))
+    const { nextOffset, origins } = bucket.marker
+    const writes = found.expired.map((key): StateWrite => ({ view: version, key, state: null }))
+    const [outcome] = await this.#context.online.flush([{ ...this.#bucketFlush(bucket, nextOffset, origins), writes }])
+    if (outcome !== 'applied') throw fenced(this.#scope, outcome)
+    const place = { version, view: plan.name, keyedPartition: `${keyedLog.name}/${partition}` }
+    await countExpiredKeys(this.#context.metadata, place, writes.length)
+    return writes.length
   }
 
   async #apply(batch: EventBatch): Promise<void> {

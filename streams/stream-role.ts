@@ -27,7 +27,9 @@ export class StreamRole {
   async runOnce(): Promise<number> {
     const ingested = await this.#ingest.runOnce()
     const filled = await this.#fill.runOnce()
-    return ingested + filled + (await this.#apply.runOnce({ hold: this.#ingest.isBehind }))
+    const applied = await this.#apply.runOnce({ hold: this.#ingest.isBehind })
+    await this.#apply.sweep()
+    return ingested + filled + applied
   }
 
   /** Flushes what was applied: a successor then has nothing to repeat. */

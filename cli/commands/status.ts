@@ -12,6 +12,10 @@ import { viewProgress } from '../../streams/live-views.ts'
 import type { ViewProgress } from '../../streams/live-views.ts'
 import { partitionStatus } from '../../streams/wait.ts'
 import type { PartitionStatus } from '../../streams/wait.ts'
+import { servedExtent } from '../../inference/served-retention.ts'
+import type { ServedExtent } from '../../inference/served-retention.ts'
+import { ForgottenKeys } from '../../registry/forgotten-keys.ts'
+import { readExpiredKeys } from '../../streams/expired-keys.ts'
 import type { Project } from '../open-project.ts'
 import { livePresences } from '../presence.ts'
 import type { Presence } from '../presence.ts'
@@ -38,6 +42,12 @@ interface Status {
   readonly views: readonly ViewProgress[]
   /** View versions that nothing reads any more: their states go, or went, at `dropAt`. */
   readonly parked: readonly ParkedVersion[]
+  /** Served vectors that are kept for `verify`. */
+  readonly servedLog: ServedExtent
+  /** States deleted as nothing can read them any more, by view. */
+  readonly expiredKeys: Readonly<Record<string, number>>
+  /** Keys that were forgotten, whether all of that came to its end, and whether database files wait to be written anew. */
+  readonly forgotten: { readonly keys: number; readonly isDone: boolean; readonly isRewritePending: boolean }
   /** Tables with a schedule. */
   readonly schedules: readonly ScheduleReport[]
   /** Calls of the views' functions that gave null, as they threw or returned what their type does not allow. */
@@ -86,9 +96,17 @@ async function readStatus(project: Project): Promise<Status> {
     deadLetterCodes: Object.fromEntries(sources.map(({ source, deadLetterCodes }) => [source, deadLetterCodes])),
     views,
     parked: await reportParkedViews(project, project.stateGraceMs),
+    servedLog: await servedExtent(project.log),
+    expiredKeys: await readExpiredKeys(project.metadata),
+    forgotten: await reportForgotten(project),
     schedules: await reportSchedules(project, Math.floor(project.now())),
     functionFailures: await readFunctionFailures(project.metadata),
   }
+}
+
+async function reportForgotten({ metadata, gates }: Project): Promise<Status['forgotten']> {
+  const list = await (await ForgottenKeys.open(metadata)).list()
+  return { keys: list.length, isDone: list.every(({ isDone }) => isDone), isRewritePending: gates.isRewritePending }
 }
 
 function describe(status: Status, verbose: boolean): string[] {
@@ -100,9 +118,28 @@ function describe(status: Status, verbose: boolean): string[] {
     ...describeBuilding(status.views),
     ...describeParked(status.parked),
     ...describeSchedules(status.schedules),
+    ...describeStored(status),
     ...describeFailures(status.functionFailures),
     ...(verbose && partitions.length > 0 ? ['', ...describePartitions(partitions)] : []),
   ]
+}
+
+function describeStored({ servedLog, expiredKeys, forgotten }: Status): string[] {
+  const lines: string[] = []
+  if (servedLog.since !== null)
+    lines.push(
+      `Served log: ${describeCount(servedLog.records)} vectors, about ${describeCount(Math.ceil(servedLog.bytes / 1e6))} MB, since ${describeTime(servedLog.since)}.`,
+    )
+  const expired = Object.entries(expiredKeys)
+  if (expired.length > 0)
+    lines.push(`Expired states deleted: ${expired.map(([view, keys]) => `${view} ${describeCount(keys)}`).join(', ')}.`)
+  if (!forgotten.isDone)
+    lines.push(paint('yellow', 'A `tidemark forget` was cut short: run it again with the same key.'))
+  else if (forgotten.isRewritePending)
+    lines.push(
+      paint('yellow', 'Forgotten keys may be left in free parts of the database files until all processes end.'),
+    )
+  return lines.length === 0 ? [] : ['', ...lines]
 }
 
 function describeProcesses({ processes, now, simulatedClock, caughtUp }: Status): string[] {

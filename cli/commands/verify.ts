@@ -4,7 +4,7 @@ import type { Mismatch, VerifyReport } from '../../offline/verify.ts'
 import { failCli } from '../errors.ts'
 import { drain } from '../run-roles.ts'
 import { doing } from '../settle.ts'
-import { describeCount } from '../terminal/describe-amounts.ts'
+import { describeCount, describeTime } from '../terminal/describe-amounts.ts'
 import { paint } from '../terminal/style.ts'
 import { checkStopped, print, withWork } from './with-project.ts'
 
@@ -59,7 +59,17 @@ export function registerVerify(program: Command): void {
     })
 }
 
-function describe({ rows, values, pending, features, damaged, mismatches, mismatchCount }: VerifyReport): string[] {
+function describe({
+  rows,
+  values,
+  pending,
+  forgotten,
+  since,
+  features,
+  damaged,
+  mismatches,
+  mismatchCount,
+}: VerifyReport): string[] {
   const lines = damaged.map((what) => `${paint('red', 'damaged')} ${what}`)
   lines.push(...mismatches.slice(0, SHOWN_MAX).map(describeMismatch))
   if (mismatchCount > SHOWN_MAX)
@@ -70,7 +80,10 @@ function describe({ rows, values, pending, features, damaged, mismatches, mismat
   const verdict = mismatchCount === 0 ? paint('green', 'no mismatch') : paint('red', `${mismatchCount} mismatches`)
   lines.push(`${describeCount(rows)} vectors, ${describeCount(values)} values compared byte for byte: ${verdict}.`)
   if (pending > 0) lines.push(`${describeCount(pending)} vectors wait for the archive; \`tidemark wait\` waits for it.`)
-  if (rows + pending === 0) lines.push('No vector was served over HTTP yet.')
+  if (forgotten > 0)
+    lines.push(`${describeCount(forgotten)} vectors were served from events that were forgotten since: not compared.`)
+  if (since !== null) lines.push(`Served vectors are kept since ${describeTime(since)}.`)
+  if (rows + pending + forgotten === 0) lines.push('No vector was served over HTTP yet.')
   return lines
 }
 

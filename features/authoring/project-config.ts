@@ -15,7 +15,14 @@ export interface ProjectConfig {
    * Which served vectors are logged for `tidemark verify`: the share of entity keys (0…1, default 1), and rows a second at most (default 50): under more
    * load fewer keys are logged, each of them fully.
    */
-  readonly served?: { readonly share?: number; readonly rowsPerSecondMax?: number }
+  readonly served?: {
+    readonly share?: number
+    readonly rowsPerSecondMax?: number
+    /** How long they are kept, as a duration: default '30d'. */
+    readonly keep?: string
+    /** And how many megabytes of them at most, about: default 10,000. */
+    readonly keepMegabytes?: number
+  }
 }
 
 /** Types a project's configuration: `export default defineConfig({ … })`. */

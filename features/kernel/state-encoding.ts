@@ -74,6 +74,14 @@ export function encodeSealed(tracks: readonly TrackCells[], entity: number, writ
   return writer.finish()
 }
 
+/** The newest τ of a stored state. RangeError on an open part of another format. */
+export function storedNewestTau(open: Uint8Array): number {
+  const reader = new ByteReader(open)
+  const format = reader.u8()
+  if (format !== FORMAT) throw new RangeError(`state format ${format}, expected ${FORMAT}`)
+  return reader.svarint()
+}
+
 /** Into an entity without tiles. Throws RangeError on parts that were not encoded together. */
 export function decodeParts(tracks: readonly TrackCells[], entity: number, { open, sealed }: StateParts): StateHeader {
   const reader = new ByteReader(open)

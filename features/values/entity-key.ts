@@ -97,6 +97,13 @@ export function entityNamesOfBatch(entity: EntityPlan, columns: readonly Column[
   return { names: distinct.map((key) => latin1(key)), keyOf, keyBytes: (key) => distinct[key] }
 }
 
+/** The name that `entityNamesOfBatch` gives an entity of this key. */
+export function entityName({ columns }: EntityPlan, key: Uint8Array): string {
+  const [{ type }] = columns
+  const isText = columns.length === 1 && (type.kind === 'string' || type.kind === 'enum')
+  return isText ? new TextDecoder('utf-8', { ignoreBOM: true }).decode(key) : latin1(key)
+}
+
 /** One character per byte. */
 function latin1(bytes: Uint8Array): string {
   let text = ''

@@ -55,6 +55,8 @@ export interface Log {
     partition: number,
     changes: readonly { readonly offset: number; readonly value: Uint8Array | null }[],
   ): Promise<void>
+  /** Drops records at offsets below `before`, oldest first, some thousands in one call. Returns how many. */
+  trim(topic: string, partition: number, before: number): Promise<number>
   /** Records from `fromOffset` on, at least one if there is one, about `maxBytes` at most. Empty at the end. */
   read(topic: string, partition: number, fromOffset: number, maxBytes: number): Promise<LogRecord[]>
   /** The offset the next record will get. */

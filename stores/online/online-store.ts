@@ -139,8 +139,8 @@ export interface OnlineStore {
     keyedLog: string,
     buckets: readonly number[],
   ): Promise<{ readonly time: number; readonly markers: readonly (Marker | null)[] }>
-  /** Every entity state of a view in a bucket, in key order, for hand-over and audits. */
-  scan(bucket: BucketId, view: string): AsyncIterable<{ key: Uint8Array; state: StateParts }>
+  /** Every entity state of a view in a bucket, in key order, from behind the key `after` on, for sweeps and audits. */
+  scan(bucket: BucketId, view: string, after?: Uint8Array | null): AsyncIterable<{ key: Uint8Array; state: StateParts }>
   /**
    * Joins view versions that were backfilled beside the live set, one atomic change per bucket: if both markers are as the caller saw them and have one
    * nextOffset, the live marker gets `views`, an epoch above both, and the version's own marker goes. Into an empty live set ('' or no marker) a version

@@ -96,6 +96,23 @@ export function logContract(name: string, fixture: (context: TestContext) => Pro
     assert.equal((await reader.read('a', 1, 0, 1 << 20)).length, 1)
   })
 
+  check('a trim drops what lies below an offset; the end stays', async (log) => {
+    await log.createTopic('a', { partitions: 2 })
+    await log.append('a', 0, [bytes(1), bytes(2), bytes(3)])
+    await log.append('a', 1, [bytes(7)])
+    assert.equal(await log.trim('a', 0, 2), 2)
+    assert.equal(await log.trim('a', 0, 2), 0)
+    assert.equal(await log.startOffset('a', 0), 2)
+    assert.deepEqual(
+      (await log.read('a', 0, 0, 1 << 20)).map(({ offset, value }) => [offset, ...value]),
+      [[2, 3]],
+    )
+    assert.equal(await log.trim('a', 0, 3), 1)
+    assert.equal(await log.startOffset('a', 0), 3)
+    assert.equal((await log.append('a', 0, [bytes(4)])).baseOffset, 3)
+    assert.equal((await log.read('a', 1, 0, 1 << 20)).length, 1)
+  })
+
   check('append times never go back, even when the clock does', async (log, { setNow }) => {
     await log.createTopic('a', { partitions: 2 })
     setNow(5000)

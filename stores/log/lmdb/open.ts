@@ -17,6 +17,7 @@ import type { AppendResult, Log, LogRecord, TopicAppend, TopicInfo, TopicOptions
  */
 const SETTLED_KEY = Buffer.from('c')
 const POLL_MS_MIN = 1
+const TRIMMED_RECORDS = 5000
 const POLL_MS_MAX = 20
 
 export interface LmdbLogOptions {
@@ -172,6 +173,19 @@ class LmdbLog implements Log {
       }
     })
     await this.#db.flushed
+  }
+
+  async trim(topic: string, partition: number, before: number): Promise<number> {
+    const dropped = this.#db.transactionSync(() => {
+      const { number } = this.#required(topic, partition)
+      const start = recordKey(number, partition, 0)
+      const end = recordKey(number, partition, before)
+      const keys = Array.from(this.#db.getKeys({ start, end, limit: TRIMMED_RECORDS }))
+      for (const key of keys) this.#db.removeSync(key)
+      return keys.length
+    })
+    await this.#db.flushed
+    return dropped
   }
 
   async read(topic: string, partition: number, fromOffset: number, maxBytes: number): Promise<LogRecord[]> {

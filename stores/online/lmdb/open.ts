@@ -176,10 +176,14 @@ class LmdbOnlineStore implements OnlineStore {
     return settled
   }
 
-  async *scan(bucket: BucketId, view: string): AsyncIterable<{ key: Uint8Array; state: StateParts }> {
+  async *scan(
+    bucket: BucketId,
+    view: string,
+    after: Uint8Array | null = null,
+  ): AsyncIterable<{ key: Uint8Array; state: StateParts }> {
     const prefix = stateKey(OPEN, bucket, view, new Uint8Array(0))
     const end = prefixEnd(prefix)
-    let start = prefix
+    let start = after === null ? prefix : Buffer.concat([prefix, after, Buffer.from([0])])
     for (;;) {
       this.#db.resetReadTxn()
       const keys = Array.from(this.#db.getKeys({ start, end, limit: SCAN_KEYS }), (key) => Uint8Array.from(key))
