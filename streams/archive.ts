@@ -24,6 +24,7 @@ export class ArchiveRole {
   readonly #fed: FedLogs
   /** Partitions whose progress was compared with the files since this process began. */
   readonly #compared = new Set<string>()
+  readonly #looked = new Set<string>()
 
   constructor(context: StreamContext) {
     this.#context = context
@@ -47,7 +48,10 @@ export class ArchiveRole {
     const key = `${keyedLog.name}/${partition}`
     const held = (await metadata.readProgress<ArchiveProgress>('archive', key)) ?? NOTHING
     if (held.nextOffset === (await log.endOffset(topic.name, partition))) {
-      if (settled - held.completeUntil >= COMPLETE_EVERY_MS)
+      // The first look of a process always counts: a command that archives by itself means everything up to now.
+      const isFirst = !this.#looked.has(key)
+      this.#looked.add(key)
+      if (isFirst || settled - held.completeUntil >= COMPLETE_EVERY_MS)
         await metadata.writeProgress('archive', key, { ...held, completeUntil: settled } satisfies ArchiveProgress)
       return 0
     }

@@ -44,6 +44,8 @@ export interface LeafChunk {
   readonly definitionMax: number
   readonly repetitions: Uint8Array | null
   readonly repetitionMax: number
+  /** Distinct values and each value's number, where the caller has them; else they are looked for. */
+  readonly dictionary?: Dictionary
 }
 
 /** Bytes of a column chunk, and its ColumnMetaData with page offsets from the chunk's start. */
@@ -55,7 +57,7 @@ export interface EncodedChunk {
 
 /** One dictionary page where it pays, one data page; zstd level 1 where that saves a tenth. */
 export function encodeColumnChunk(chunk: LeafChunk): EncodedChunk {
-  const dictionary = buildDictionary(chunk.values)
+  const dictionary = chunk.dictionary === undefined ? buildDictionary(chunk.values) : worthwhile(chunk.dictionary)
   const plain = dictionary === null ? plainBytes(chunk.values, chunk.physicalType) : null
   const levels = levelBytes(chunk)
   const body = plain ?? indexBytes(dictionary as Dictionary, chunk.values.count)
@@ -152,14 +154,23 @@ function boundBytes(value: number, physicalType: number, isLeast: boolean): Uint
   }
 }
 
-interface Dictionary {
+export interface Dictionary {
   readonly values: LeafValues
   readonly codes: Int32Array
 }
 
+function worthwhile(dictionary: Dictionary): Dictionary | null {
+  const { count } = dictionary.values
+  return count > 0 && count <= dictionaryMax(dictionary.codes.length) ? dictionary : null
+}
+
+function dictionaryMax(values: number): number {
+  return Math.min(DICTIONARY_MAX, values >> 1)
+}
+
 function buildDictionary(values: LeafValues): Dictionary | null {
   if (values.count === 0 || values.numbers instanceof Uint8Array) return null
-  const limit = Math.min(DICTIONARY_MAX, values.count >> 1)
+  const limit = dictionaryMax(values.count)
   if (values.byteArrays.length > 0) return textDictionary(values, limit)
   return wordDictionary(values, limit)
 }

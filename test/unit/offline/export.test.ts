@@ -83,7 +83,13 @@ test('one thread and several write the same bytes; a rerun from a manifest does 
   assert.deepEqual(one.manifest, two.manifest)
   await platform.import(
     'payments',
-    [{ card_id: 'c1', merchant: 'z', amount: 1e6, big: 1, paid_at: START + HOUR }],
+    Array.from({ length: 20 }, (_, i) => ({
+      card_id: `c${i}`,
+      merchant: 'z',
+      amount: 1e6,
+      big: 1,
+      paid_at: START + HOUR,
+    })),
     'event-time',
   )
   await platform.settle()
