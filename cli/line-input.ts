@@ -37,8 +37,10 @@ export class LineInput {
       return new LineInput(file, handle.createReadStream(), stat.isFile() ? stat.size : null, signal)
     } catch (error) {
       if (isTidemarkError(error)) throw error
+      if ((error as { code?: unknown }).code === 'ENOENT')
+        throw failStore('TM_FILE_MISSING', `${file} does not exist: check the path`, { cause: error })
       const reason = error instanceof Error ? error.message : String(error)
-      throw failStore('TM_FILE_MISSING', `${file} cannot be read: ${reason}`, { cause: error })
+      throw failStore('TM_FILE_UNREADABLE', `${file} cannot be read: ${reason}`, { cause: error })
     }
   }
 

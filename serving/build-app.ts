@@ -5,7 +5,8 @@ import swagger from '@fastify/swagger'
 import type { FeatureReader } from '../inference/assemble.ts'
 import type { ServedLogger } from '../inference/served-logger.ts'
 import type { Registry } from '../registry/registry.ts'
-import { setErrorReplies } from './error-replies.ts'
+import { replyToClientError, replyToFrameworkError, setErrorReplies } from './error-replies.ts'
+import { failServing } from './errors.ts'
 import { registerFeatureRoute } from './feature-route.ts'
 import type { Clock } from './answer.ts'
 import { HEALTH_ROUTE, METRICS_ROUTE, READY_ROUTE } from './schemas.ts'
@@ -31,6 +32,8 @@ export interface AppOptions {
 }
 
 const BODY_BYTES_MAX = 8 << 20
+/** Of a service, with room to be told that a longer one is none. */
+const NAME_LENGTH_MAX = 1000
 const REQUEST_ID = /^[\w.:+/=-]{1,128}$/
 
 /** The HTTP surface, apart from listening. */
@@ -39,13 +42,23 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   const app = Fastify({
     bodyLimit: BODY_BYTES_MAX,
     requestIdHeader: false,
+    routerOptions: { maxParamLength: NAME_LENGTH_MAX },
+    frameworkErrors: replyToFrameworkError,
+    clientErrorHandler: replyToClientError,
     genReqId: ({ headers }) => {
       const given = headers['x-request-id']
       return typeof given === 'string' && REQUEST_ID.test(given) ? given : randomUUID()
     },
   })
   app.removeAllContentTypeParsers()
-  app.addContentTypeParser('application/json', { parseAs: 'buffer' }, (_request, body, done) => done(null, body))
+  app.addContentTypeParser('application/json', { parseAs: 'buffer' }, ({ headers }, body, done) => {
+    const encoding = headers['content-encoding']
+    if (encoding === undefined || encoding === 'identity') done(null, body)
+    else
+      done(
+        failServing('TM_REQUEST_MALFORMED', `content-encoding ${encoding.slice(0, 40)} is not taken: send plain JSON`),
+      )
+  })
   app.addHook('onRequest', (request, reply, done) => {
     void reply.header('x-request-id', request.id)
     done()

@@ -4,6 +4,7 @@ import type { FeatureReader } from '../inference/assemble.ts'
 import type { ServedVector } from '../inference/served-vector.ts'
 import { answer, isAsciiAnswer } from './answer.ts'
 import type { Clock } from './answer.ts'
+import { knownError } from './error-replies.ts'
 import { parseFeaturesBody } from './parse-features-body.ts'
 import { FEATURES_ROUTE } from './schemas.ts'
 import type { NamedVectors, ServiceNames } from './service-names.ts'
@@ -40,8 +41,8 @@ export function registerFeatureRoute(app: FastifyInstance, options: FeatureRoute
       validatorCompiler: () => () => true,
       serializerCompiler: () => JSON.stringify,
       onError: (request, _reply, error, done) => {
-        const status = (error as { status?: number }).status ?? error.statusCode ?? 500
-        metrics.refused(services.knows(request.params.service) ? request.params.service : 'unknown', status)
+        const { service } = request.params
+        metrics.refused(services.knows(service) ? service : 'unknown', knownError(error).status)
         done()
       },
     },

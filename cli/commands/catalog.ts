@@ -11,7 +11,7 @@ export function registerCatalog(program: Command): void {
         const lines = entries.flatMap(({ kind, name, version, owner, tags, reads, fields }) => {
           const labels = Object.entries(tags).map(([tag, text]) => `${tag}=${text}`)
           return [
-            `${kind.padEnd(8)} ${name.padEnd(24)} ${version.slice(0, 12)}  ${owner ?? '-'}  ${[...labels, ...reads].join(' ')}`,
+            `${kind.padEnd(8)} ${name.padEnd(24)} ${version.slice(0, 12)}  ${[owner ?? '-', ...labels, ...reads].join('  ')}`,
             ...fields.map(
               ({ name: field, type, from }) =>
                 `           ${field}: ${type}${from.length === 0 || from[0] === field ? '' : ` ← ${from.join(', ')}`}`,

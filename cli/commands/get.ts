@@ -4,6 +4,7 @@ import type { FieldPlan } from '../../features/plan/field-type.ts'
 import type { Interval } from '../../features/kernel/window-interval.ts'
 import { valueToJson } from '../../features/values/json-values.ts'
 import { FeatureReader } from '../../inference/assemble.ts'
+import { failInference } from '../../inference/errors.ts'
 import type { ServedVector } from '../../inference/served-vector.ts'
 import { answer } from '../../serving/answer.ts'
 import { failCli } from '../errors.ts'
@@ -34,6 +35,7 @@ export function registerGet(program: Command): void {
         const { keys } = await project.reader.layout(service)
         const given = parsePairs(pairs)
         checkNames(name, [...given.keys()], [...keys, ...service.plan.request])
+        checkComplete(name, new Set(given.keys()), keys, service.plan.request)
         const entity = parseTyped(keys, given)
         const request = parseTyped(service.plan.request, given)
         const vectors = await project.reader.read(service, [entity], [request])
@@ -58,6 +60,22 @@ function checkNames(service: string, given: readonly string[], fields: readonly 
 
 function describeSpan(span: Interval | null): string[] {
   return span === null ? ['', ''] : span.map((ms) => new Date(ms).toISOString())
+}
+
+function checkComplete(
+  service: string,
+  given: ReadonlySet<string>,
+  keys: readonly FieldPlan[],
+  request: readonly FieldPlan[],
+): void {
+  const all = [...keys, ...request]
+  const missing = all.find(({ name, nullable }) => !given.has(name) && !nullable)
+  if (missing === undefined) return
+  throw failInference(
+    keys.includes(missing) ? 'TM_ENTITY_KEY' : 'TM_REQUEST_FIELD',
+    `${missing.name} (${missing.type.kind}) is missing: ${service} is read by ${all.map(({ name }) => `${name}=…`).join(' ')}`,
+    { details: { field: missing.name } },
+  )
 }
 
 const QUIET: ReadonlySet<StatusName> = new Set(['PRESENT'])

@@ -24,6 +24,8 @@ export function registerProduce(program: Command): void {
       await withWork(command, async ({ project, json, signal, progress }) => {
         const isEndless = file === '-'
         const sending = progress('produce', 'events')
+        if (isEndless && process.stdin.isTTY)
+          process.stderr.write('Type events, one JSON object a line; Ctrl-D at the beginning of a line ends.\n')
         const input = await LineInput.open(file, signal)
         const result = await produce(project, source, input.lines(), {
           onProgress: (events) => sending.update(events, input.estimateTotal(events)),

@@ -1,3 +1,4 @@
+import { Option } from 'commander'
 import type { Command } from 'commander'
 import { appliedPositions, countAppliedSince } from '../../streams/applied-events.ts'
 import { waitUntilCaughtUp } from '../../streams/wait.ts'
@@ -19,7 +20,7 @@ export function registerWait(program: Command): void {
   program
     .command('wait')
     .description('until everything produced so far is applied and archived')
-    .option('--timeout <duration>', 'like 500ms, 60s, 5m', parseTimeout, 60_000)
+    .addOption(new Option('--timeout <duration>', 'like 500ms, 60s, 5m').argParser(parseTimeout).default(60_000, '60s'))
     .option('--applied', 'only until it is applied: served values are up to date, the archive may follow')
     .addHelpText('after', EXAMPLES)
     .action(async ({ timeout, applied }: { timeout: number; applied?: boolean }, command: Command) => {

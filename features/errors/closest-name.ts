@@ -1,12 +1,12 @@
 const EDITS_MAX = 3
 
 /**
- * `, did you mean "x"?` for the known name closest to a misspelt one, by Levenshtein distance of at most a third of its length (3 at most), case ignored;
+ * `; did you mean "x"?` for the known name closest to a misspelt one, by Levenshtein distance of at most a third of its length (3 at most), case ignored;
  * else ''. Of equally close ones the first.
  */
 export function didYouMean(given: string, known: Iterable<string>): string {
   const name = closestName(given, known)
-  return name === null ? '' : `, did you mean ${JSON.stringify(name)}?`
+  return name === null ? '' : `; did you mean ${JSON.stringify(name)}?`
 }
 
 export function closestName(given: string, known: Iterable<string>): string | null {

@@ -13,7 +13,7 @@ test('the closest name is told where it is close, and nothing where none is', ()
   assert.equal(closestName('delay', names), null)
   assert.equal(closestName('', names), null)
   assert.equal(closestName('fraud', []), null)
-  assert.equal(didYouMean('fruad', names), ', did you mean "fraud"?')
+  assert.equal(didYouMean('fruad', names), '; did you mean "fraud"?')
   assert.equal(didYouMean('zzz', names), '')
 })
 

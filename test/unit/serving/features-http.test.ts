@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict'
+import { connect } from 'node:net'
 import { test } from 'node:test'
+import { gzipSync } from 'node:zlib'
 import Fastify from 'fastify'
 import type { FastifyInstance } from 'fastify'
 import { KEYS, post, serve } from '../../support/features-server.ts'
@@ -187,7 +189,7 @@ test(
     const unknown = await post(app, 'nope', `{"entities":[${ROW}]}`)
     assert.deepEqual([unknown.statusCode, unknown.json<{ code: string }>().code], [404, 'TM_UNKNOWN_SERVICE'])
     const near = await post(app, 'place', `{"entities":[${ROW}]}`)
-    assert.match(near.json<{ error: string }>().error, /known are both, places, did you mean "places"\?$/)
+    assert.match(near.json<{ error: string }>().error, /known are both, places; did you mean "places"\?$/)
     const misspelt = await post(app, 'places', '{"entities":[{"palce":"p"}]}')
     assert.match(misspelt.json<{ error: string }>().error, /place should be string, found nothing/)
     const route = await app.inject({ method: 'GET', url: '/v1/features/both' })
@@ -202,6 +204,45 @@ test(
     assert.deepEqual(failures, [])
   },
 )
+
+test('what is no request at all, or has no route, has an answer of the same shape', async (context) => {
+  const { app } = await serve(context)
+  const { port } = new URL(await app.listen({ host: '127.0.0.1', port: 0 }))
+  const raw = (text: string): Promise<string> =>
+    new Promise((resolve, reject) => {
+      let answer = ''
+      const socket = connect(Number(port), '127.0.0.1', () => socket.write(text))
+      socket.on('data', (chunk) => (answer += chunk.toString()))
+      socket.on('error', reject)
+      socket.on('close', () => resolve(answer))
+    })
+  for (const [sent, status, says] of [
+    ['nonsense\r\n\r\n', 400, /no HTTP request/],
+    [`GET /healthz HTTP/1.1\r\nhost: x\r\nx: ${'a'.repeat(70_000)}\r\n\r\n`, 431, /headers are too large/],
+    ['GET /v1/%zz HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n', 404, /no route GET \/v1\/%zz/],
+    ['GET /v1/features/both HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n', 404, /read with POST/],
+  ] as const) {
+    const [head, body] = (await raw(sent)).split('\r\n\r\n')
+    assert.match(head, new RegExp(`^HTTP/1.1 ${status} `))
+    const { error, code, details } = JSON.parse(body) as { error: string; code: string; details: object }
+    assert.match(error, says)
+    assert.match(code, /^TM_(REQUEST_MALFORMED|ROUTE_UNKNOWN)$/)
+    assert.deepEqual(details, {})
+  }
+  for (const length of [150, 5000]) {
+    const answer = await post(app, 'a'.repeat(length), '{"entities":[{}]}')
+    assert.equal(answer.statusCode, 404)
+    assert.match(answer.json<{ code: string }>().code, /^TM_(UNKNOWN_SERVICE|ROUTE_UNKNOWN)$/)
+  }
+  const json = { 'content-type': 'application/json' }
+  const zipped = await post(app, 'places', gzipSync('{"entities":[{"place":"p"}]}'), {
+    ...json,
+    'content-encoding': 'gzip',
+  })
+  assert.deepEqual([zipped.statusCode, zipped.json<{ code: string }>().code], [400, 'TM_REQUEST_MALFORMED'])
+  await post(app, 'places', 'x', { 'content-type': 'text/plain' })
+  assert.match((await app.inject('/metrics')).body, /requests_total\{service="unknown",status="400"\} 2/)
+})
 
 test('a failure of the store is a 500 with a code, told to the operator under the request id', async (context) => {
   const failures: string[] = []
