@@ -7,6 +7,11 @@ export const CLI_ERRORS = {
     status: 400,
     meaning: 'The command line is wrong; the message says what was expected.',
   },
+  TM_PROJECT_MISSING: {
+    disposition: 'reject',
+    status: 404,
+    meaning: 'The folder that --project names (default: the working folder) does not exist, or is no folder.',
+  },
   TM_ALREADY_RUNNING: {
     disposition: 'reject',
     status: 409,

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process'
-import { mkdirSync } from 'node:fs'
+import { mkdirSync, statSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import type { ProjectConfig } from '../features/authoring/project-config.ts'
 import { FeatureReader } from '../inference/assemble.ts'
@@ -45,6 +45,12 @@ export interface Project extends StreamContext {
 
 export async function openProject(directory: string): Promise<Project> {
   const root = resolve(directory)
+  // A mistyped folder is not made: nothing would be in it.
+  if (statSync(root, { throwIfNoEntry: false })?.isDirectory() !== true)
+    throw failCli(
+      'TM_PROJECT_MISSING',
+      `${directory} is no folder: check --project, or run \`tidemark init ${directory}\``,
+    )
   const config = await projectSettings(root, process.env)
   const buckets = config.buckets ?? DEFAULT_BUCKETS
   const partitions = config.partitions ?? DEFAULT_PARTITIONS

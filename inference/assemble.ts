@@ -10,7 +10,7 @@ import { RowCache } from './row-cache.ts'
 import { ServedVector } from './served-vector.ts'
 import { openServiceLayout, vectorNames } from './service-layout.ts'
 import type { ServiceLayout, ViewPart } from './service-layout.ts'
-import { keyBytes, keyText, ViewEntry } from './view-entry.ts'
+import { keyBytes, keyText, valuesText, ViewEntry } from './view-entry.ts'
 import type { HeldState } from './view-entry.ts'
 
 export interface FeatureReaderOptions {
@@ -38,6 +38,8 @@ export class FeatureReader {
   readonly #options: FeatureReaderOptions
   readonly #layouts = new Map<string, ServiceLayout>()
   readonly #cache: RowCache<ViewEntry>
+  readonly #rows = new Map<ServiceLayout, Map<string, KeyedRow>>()
+  #rowsGeneration = 0
   #reads = 0
   #evaluations = 0
   readonly #onEvaluate = (): void => {
@@ -95,64 +97,72 @@ export class FeatureReader {
   }
 
   #ask(layout: ServiceLayout, entities: readonly Row[], requests: readonly Row[]): Asked {
-    const keys = entities.map((entity, i) => parseRow(layout.keys, entity, i, 'TM_ENTITY_KEY'))
+    const rows = entities.map((entity, i) => this.#row(layout, parseRow(layout.keys, entity, i, 'TM_ENTITY_KEY')))
     const fields = layout.service.plan.request
     const request = entities.map((_, i) => parseRow(fields, requests[i] ?? NO_FIELDS, i, 'TM_REQUEST_FIELD'))
-    const entries: ViewEntry[] = []
     const held: HeldState[] = []
     const reads: EntityRead[] = []
-    for (const row of keys) {
-      for (const part of layout.views) {
-        const entry = this.#entry(part, row)
-        entries.push(entry)
+    for (const { entries } of rows) {
+      for (const entry of entries) {
         held.push(entry.held)
         reads.push(entry.held.read)
       }
     }
-    return { layout, keys, request, entries, held, reads }
+    return { layout, rows, request, held, reads }
   }
 
-  #vectors({ layout, keys, request, entries, held }: Asked, results: readonly EntityReadResult[]): ServedVector[] {
+  #vectors({ layout, rows, request, held }: Asked, results: readonly EntityReadResult[]): ServedVector[] {
     const now = Math.floor(this.#options.now())
     const count = layout.views.length
-    return keys.map((row, i) => {
-      const own = entries.slice(i * count, (i + 1) * count)
-      const found = own.map((entry, v) => entry.take(held[i * count + v], results[i * count + v]))
-      return this.#vector(layout, row, request[i], own, found, now)
+    return rows.map((row, i) => {
+      const found = row.entries.map((entry, v) => entry.take(held[i * count + v], results[i * count + v]))
+      return this.#vector(layout, row, request[i], found, now)
     })
   }
 
   #vector(
     layout: ServiceLayout,
-    keys: readonly Value[],
+    { keys, keyHash, entries }: KeyedRow,
     request: readonly Value[],
-    entries: readonly ViewEntry[],
     held: readonly HeldState[],
     now: number,
   ): ServedVector {
-    const count = entries.length
     let evaluatedAt = now
-    let keyHash = 0
-    for (let v = 0; v < count; v++) {
-      evaluatedAt = Math.max(evaluatedAt, held[v].newestTau + 1)
-      keyHash = Math.imul(keyHash ^ entries[v].keyHash, HASH_PRIME)
-    }
+    for (const { newestTau } of held) evaluatedAt = Math.max(evaluatedAt, newestTau + 1)
     const views = entries.map((entry, v) => {
       const before = entry.bytes
       const values = entry.valuesAt(held[v], evaluatedAt, this.#onEvaluate)
       if (entry.bytes > before) this.#cache.grew(entry.bytes - before)
       return values
     })
-    this.#reads += count
-    return new ServedVector({
-      layout,
-      keys,
-      keyHash: (keyHash ^ (keyHash >>> 15)) >>> 0,
-      request,
-      views,
-      held,
-      evaluatedAt,
-    })
+    this.#reads += entries.length
+    return new ServedVector({ layout, keys, keyHash, request, views, held, evaluatedAt })
+  }
+
+  /** The row as it was put together before, while the cache has not let entries go since. */
+  #row(layout: ServiceLayout, keys: readonly Value[]): KeyedRow {
+    const text = valuesText(keys)
+    const known = this.#rowsOf(layout).get(text)
+    if (known !== undefined) return known
+    const entries = layout.views.map((part) => this.#entry(part, keys))
+    let hash = 0
+    for (const entry of entries) hash = Math.imul(hash ^ entry.keyHash, HASH_PRIME)
+    const row: KeyedRow = { keys, keyHash: (hash ^ (hash >>> 15)) >>> 0, entries }
+    if (this.#options.cacheBytesMax === 0) return row
+    this.#rowsOf(layout).set(text, row)
+    this.#cache.grew(ROW_BYTES + 2 * text.length)
+    return row
+  }
+
+  #rowsOf(layout: ServiceLayout): Map<string, KeyedRow> {
+    const { generation } = this.#cache
+    if (generation !== this.#rowsGeneration) {
+      this.#rows.clear()
+      this.#rowsGeneration = generation
+    }
+    const rows = this.#rows.get(layout) ?? new Map<string, KeyedRow>()
+    if (rows.size === 0) this.#rows.set(layout, rows)
+    return rows
   }
 
   #entry(part: ViewPart, keys: readonly Value[]): ViewEntry {
@@ -166,12 +176,18 @@ export class FeatureReader {
   }
 }
 
+/** A row's keys, and its entry in each view. */
+interface KeyedRow {
+  readonly keys: readonly Value[]
+  readonly keyHash: number
+  readonly entries: readonly ViewEntry[]
+}
+
 /** Rows to read: view by view, row after row. */
 interface Asked {
   readonly layout: ServiceLayout
-  readonly keys: readonly (readonly Value[])[]
+  readonly rows: readonly KeyedRow[]
   readonly request: readonly (readonly Value[])[]
-  readonly entries: readonly ViewEntry[]
   /** What each entry held when it was asked for. */
   readonly held: readonly HeldState[]
   readonly reads: readonly EntityRead[]
@@ -179,6 +195,7 @@ interface Asked {
 
 const NO_FIELDS: Row = {}
 const HASH_PRIME = 0x9e3779b1
+const ROW_BYTES = 250
 
 function bytesOf(entry: ViewEntry): number {
   return entry.bytes

@@ -7,6 +7,7 @@ export class RowCache<T> {
   #young = new Map<string, T>()
   #old = new Map<string, T>()
   #youngBytes = 0
+  #generation = 0
 
   constructor(bytesMax: number) {
     this.#bytesMax = bytesMax
@@ -14,6 +15,11 @@ export class RowCache<T> {
 
   get size(): number {
     return this.#young.size + this.#old.size
+  }
+
+  /** Changes whenever entries go. */
+  get generation(): number {
+    return this.#generation
   }
 
   get(key: string, bytesOf: (entry: T) => number): T | undefined {
@@ -40,5 +46,6 @@ export class RowCache<T> {
     this.#old = this.#young
     this.#young = new Map()
     this.#youngBytes = 0
+    this.#generation++
   }
 }

@@ -159,9 +159,13 @@ export function isAscii(text: string): boolean {
 
 /** Text that tells the keys of one view apart. */
 export function keyText(part: ViewPart, keys: readonly Value[]): string {
-  let text = part.cachePrefix
-  for (const at of part.keyAt) {
-    const value = keys[at]
+  return part.cachePrefix + valuesText(part.keyAt.map((at) => keys[at]))
+}
+
+/** Text that tells keys of the same types apart. */
+export function valuesText(keys: readonly Value[]): string {
+  let text = ''
+  for (const value of keys) {
     if (value === null) text += '-'
     else {
       // Keys are scalars or bytes: no two values of one type have the same text.

@@ -16,7 +16,7 @@ import type { TableSchedule } from './schedules.ts'
 import { moveServingAlias, readServiceAliases } from './serving-aliases.ts'
 import type { ServiceAlias } from './serving-aliases.ts'
 import { ViewSets } from './view-sets.ts'
-import { didYouMean } from '../features/errors/closest-name.ts'
+import { describeKnown } from '../features/errors/closest-name.ts'
 
 export type { PlanReport } from './plan-report.ts'
 
@@ -111,7 +111,10 @@ export class Registry {
     if (found === undefined)
       throw failRegistry(
         'TM_UNKNOWN_SOURCE',
-        `no source ${JSON.stringify(name)} is registered: ${known(sources, name)}`,
+        `no source ${JSON.stringify(name)} is registered: ${describeKnown(
+          name,
+          sources.map((source) => source.name),
+        )}`,
       )
     return found
   }
@@ -207,10 +210,10 @@ export class Registry {
     if (held !== undefined) return held
     const row = await this.#version('service', version)
     if (row === null) {
-      const names = (await this.serviceAliases()).map(({ name }) => ({ name }))
+      const names = (await this.serviceAliases()).map(({ name }) => name)
       throw failRegistry(
         'TM_UNKNOWN_SERVICE',
-        `no feature service ${JSON.stringify(asked)} is registered: ${known(names, asked)}`,
+        `no feature service ${JSON.stringify(asked)} is registered: ${describeKnown(asked, names)}`,
       )
     }
     const plan = JSON.parse(row.plan) as ServicePlan
@@ -297,11 +300,4 @@ export class Registry {
       .executeTakeFirst()
     return row ?? null
   }
-}
-
-function known(named: readonly { name: string }[], asked: string): string {
-  const names = named.map(({ name }) => name)
-  return names.length === 0
-    ? 'none is yet; run `tidemark apply`'
-    : `known are ${names.join(', ')}${didYouMean(asked, names)}`
 }

@@ -7,7 +7,7 @@ import type { Project } from '../open-project.ts'
 import { settle } from '../settle.ts'
 import { describeCount, describeMs } from '../terminal/describe-amounts.ts'
 import { checkStopped, print, withWork } from './with-project.ts'
-import { didYouMean } from '../../features/errors/closest-name.ts'
+import { describeKnown } from '../../features/errors/closest-name.ts'
 
 const POLL_MS = 100
 const EXAMPLES = `
@@ -63,8 +63,5 @@ async function progressOf(project: Project, name: string): Promise<ViewProgress[
   const own = all.filter(({ view }) => view === name)
   if (own.length > 0) return own
   const known = [...new Set(all.map(({ view }) => view))]
-  throw failRegistry(
-    'TM_UNKNOWN_VIEW',
-    `no view ${JSON.stringify(name)} is registered: ${known.length === 0 ? 'none is yet; run `tidemark apply`' : `known are ${known.join(', ')}${didYouMean(name, known)}`}`,
-  )
+  throw failRegistry('TM_UNKNOWN_VIEW', `no view ${JSON.stringify(name)} is registered: ${describeKnown(name, known)}`)
 }

@@ -1,4 +1,5 @@
 import type { Command } from 'commander'
+import { describeKnown } from '../../features/errors/closest-name.ts'
 import { parseRow } from '../../inference/parse-rows.ts'
 import { failRegistry } from '../../registry/errors.ts'
 import { forgetKey } from '../../streams/forget/forget-key.ts'
@@ -71,7 +72,10 @@ async function keyOf(project: Project, name: string, pairs: readonly string[]): 
   if (entity === undefined)
     throw failRegistry(
       'TM_UNKNOWN_ENTITY',
-      `no entity ${JSON.stringify(name)} is registered: ${entities.length === 0 ? 'none is yet; run `tidemark apply`' : `known are ${entities.map((known) => known.name).join(', ')}`}`,
+      `no entity ${JSON.stringify(name)} is registered: ${describeKnown(
+        name,
+        entities.map((known) => known.name),
+      )}`,
     )
   const given = parsePairs(pairs)
   const names = entity.columns.map((column) => column.name)

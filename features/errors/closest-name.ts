@@ -9,6 +9,13 @@ export function didYouMean(given: string, known: Iterable<string>): string {
   return name === null ? '' : `; did you mean ${JSON.stringify(name)}?`
 }
 
+/** What is known where `given` is not, as the end of a sentence. */
+export function describeKnown(given: string, known: readonly string[]): string {
+  return known.length === 0
+    ? 'none is yet; run `tidemark apply`'
+    : `known are ${known.join(', ')}${didYouMean(given, known)}`
+}
+
 export function closestName(given: string, known: Iterable<string>): string | null {
   const wanted = given.toLowerCase()
   let closest: string | null = null

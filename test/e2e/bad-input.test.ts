@@ -177,6 +177,9 @@ const COMMANDS: readonly (readonly [args: readonly string[], exit: number, code:
   [['export', 'fraud', '--spine', 'spine.csv', '--out', 'out.csv'], 0, 'Wrote 1 row'],
   [['get', 'fraud', 'amount=1'], 1, 'TM_ENTITY_KEY'],
   [['get', 'fraud', 'card_id=a', 'amount=x'], 1, 'TM_REQUEST_FIELD'],
+  [['get', 'fraud', 'card_id=a', 'amount=1', 'amount=2'], 2, 'amount is given twice'],
+  [['--project', '/no/such/folder', 'status'], 1, 'TM_PROJECT_MISSING'],
+  [['--project', 'type.csv', 'apply'], 1, 'TM_PROJECT_MISSING'],
   [['dead-letters', 'drop', '--limit', 'x'], 2, 'TM_USAGE'],
   [['export', 'fraud'], 2, 'required option'],
 ]
