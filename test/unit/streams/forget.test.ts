@@ -236,7 +236,7 @@ test('killed at any moment and run again, it completes', { timeout: 120_000 }, a
   const never = await openPlatform(context)
   await play(never, steps, true)
   let kills = 0
-  for (let operations = random.below(8); ; operations += 1 + random.below(25)) {
+  for (let operations = random.below(8); ; operations += 1 + random.below(8)) {
     const fuse = new Fuse(random)
     fuse.light(operations)
     try {
