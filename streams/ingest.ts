@@ -93,7 +93,8 @@ export class IngestRole {
     const all = [...blocks, ...deadLetterAppends(source.name, letters)]
     if (all.length > 0) {
       try {
-        this.#recent?.add(blocks, await log.appendAll([...all, feeds.guard]))
+        const results = await log.appendAll([...all, feeds.guard])
+        this.#recent?.add(blocks, results)
       } catch (error) {
         if (!isConflict(error)) throw error
         // The feeds changed since: the next round reads them.
