@@ -1,4 +1,4 @@
-import { STATUS_NAMES } from '../features/aggregation/result-column.ts'
+import { STATUS, STATUS_NAMES } from '../features/aggregation/result-column.ts'
 import type { ResultColumn, StatusName } from '../features/aggregation/result-column.ts'
 import type { ValueType } from '../features/plan/field-type.ts'
 import type { FeaturePlan } from '../features/plan/view-plan.ts'
@@ -76,10 +76,12 @@ const leasts = new Float64Array(BUCKETS)
 
 export function summarise(column: ResultColumn, rows: number): ColumnSummary {
   const summary = emptySummary()
-  for (let row = 0; row < rows; row++) {
-    summary.nulls += column.nulls[row]
-    summary.statuses[column.statuses[row]]++
-  }
+  if (isZero(column.nulls, rows) && isZero(column.statuses, rows)) summary.statuses[STATUS.PRESENT] = rows
+  else
+    for (let row = 0; row < rows; row++) {
+      summary.nulls += column.nulls[row]
+      summary.statuses[column.statuses[row]]++
+    }
   if (column.storage === 'numbers' && column.type.kind !== 'bool')
     addNumbers(summary, column.numbers, column.nulls, rows)
   else if (column.storage === 'bigints')
@@ -91,6 +93,16 @@ export function summarise(column: ResultColumn, rows: number): ColumnSummary {
     }
   }
   return summary
+}
+
+/** Four bytes at a time: most columns have no null and one status. */
+function isZero(bytes: Uint8Array, length: number): boolean {
+  let at = 0
+  for (; (bytes.byteOffset + at) % 4 > 0 && at < length; at++) if (bytes[at] !== 0) return false
+  const words = new Int32Array(bytes.buffer, bytes.byteOffset + at, (length - at) >> 2)
+  for (let i = 0; i < words.length; i++) if (words[i] !== 0) return false
+  for (at += 4 * words.length; at < length; at++) if (bytes[at] !== 0) return false
+  return true
 }
 
 function addNumbers(summary: ColumnSummary, values: Float64Array, nulls: Uint8Array, rows: number): void {

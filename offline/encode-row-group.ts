@@ -11,21 +11,19 @@ import type { EncodedColumns } from '../stores/tables/parquet/splice.ts'
 import { leafChunks, shapeOf } from '../stores/tables/parquet/value-leaves.ts'
 import { summarise } from './column-statistics.ts'
 import type { ColumnSummary } from './column-statistics.ts'
+import { readSection } from './result-spill.ts'
+import type { SpillSection } from './result-spill.ts'
 
-/** Results of one unit for rows of one row group: result row `from + i` belongs to spine row `rows[i]`. */
-export interface ResultSection {
-  /** Number of the view among the service's. */
-  readonly view: number
-  readonly rows: Int32Array
-  readonly from: number
-  /** One per feature of the view. `objects` begin at `from`. */
-  readonly columns: readonly ResultColumn[]
-}
+/** A view's results for the rows of a row group: by feature, or where they lie. `numbers`… begin at the row group's first row. */
+export type RowGroupResults =
+  | { readonly kind: 'memory'; readonly columns: readonly ResultColumn[] }
+  | { readonly kind: 'spill'; readonly sections: readonly SpillSection[]; readonly types: readonly ValueType[] }
 
 export interface RowGroupTask {
   readonly firstRow: number
   readonly rows: number
-  readonly sections: readonly ResultSection[]
+  /** By view. */
+  readonly results: readonly RowGroupResults[]
   /** Number of the view, and of the feature in it, of each feature of the service. */
   readonly features: readonly { readonly view: number; readonly feature: number }[]
   /** The service's request fields for these rows, if it derives anything. */
@@ -51,12 +49,14 @@ export function addedColumns({
 /** Puts results in row order, derives, and encodes the columns of a row group as Parquet. */
 export function encodeRowGroup(service: CompiledService, task: RowGroupTask): EncodedRowGroup {
   const { plan } = service
-  const columns = plan.features.map(({ type }, f) => inRowOrder(type, task, task.features[f]))
+  const views = task.results.map((results) => columnsOf(results, task))
+  const columns = task.features.map(({ view, feature }) => views[view][feature])
   if (plan.derived.length > 0) columns.push(...derive(service, task, columns))
   const names = addedColumns(plan)
   const parts: Uint8Array[] = []
+  const summaries = columns.map((column) => summarise(column, task.rows))
   const chunks = columns.flatMap((column, i) =>
-    leafChunks(shapeOf(names[i].name, names[i].type), column, task.rows).map((leaf) => {
+    leafChunks(shapeOf(names[i].name, names[i].type), column, task.rows, summaries[i]).map((leaf) => {
       const { pages, bytes, metadata } = encodeColumnChunk(leaf)
       parts.push(...pages)
       return { length: bytes, metadata }
@@ -68,31 +68,14 @@ export function encodeRowGroup(service: CompiledService, task: RowGroupTask): En
     bytes.set(part, at)
     at += part.length
   }
-  return { bytes, chunks, summaries: columns.map((column) => summarise(column, task.rows)) }
+  return { bytes, chunks, summaries }
 }
 
-function inRowOrder(
-  type: ValueType,
-  task: RowGroupTask,
-  { view, feature }: RowGroupTask['features'][number],
-): ResultColumn {
-  const out = createResultColumn(type, task.rows)
-  for (const section of task.sections) {
-    if (section.view !== view) continue
-    const { rows, from } = section
-    const { numbers, bigints, objects, nulls, statuses, storage } = section.columns[feature]
-    for (let i = 0; i < rows.length; i++) {
-      const row = rows[i] - task.firstRow
-      out.nulls[row] = nulls[from + i]
-      out.statuses[row] = statuses[from + i]
-    }
-    if (storage === 'numbers')
-      for (let i = 0; i < rows.length; i++) out.numbers[rows[i] - task.firstRow] = numbers[from + i]
-    else if (storage === 'bigints')
-      for (let i = 0; i < rows.length; i++) out.bigints[rows[i] - task.firstRow] = bigints[from + i]
-    else for (let i = 0; i < rows.length; i++) out.objects[rows[i] - task.firstRow] = objects[i]
-  }
-  return out
+function columnsOf(results: RowGroupResults, { firstRow, rows }: RowGroupTask): readonly ResultColumn[] {
+  if (results.kind === 'memory') return results.columns
+  const columns = results.types.map((type) => createResultColumn(type, rows))
+  for (const section of results.sections) readSection(section, firstRow, columns)
+  return columns
 }
 
 function derive(service: CompiledService, task: RowGroupTask, features: readonly ResultColumn[]): ResultColumn[] {

@@ -1,13 +1,20 @@
-import type { ResultColumn } from '../features/aggregation/result-column.ts'
 import type { CompiledService } from '../features/kernel/compiled-view.ts'
 import type { FunctionFailure } from '../features/kernel/function-failures.ts'
 import { ViewKernel } from '../features/kernel/view-kernel.ts'
 import type { ServicePlan, ViewPlan } from '../features/plan/view-plan.ts'
 import { loadBundle } from '../registry/compartment.ts'
+import type { Appended } from './event-arena.ts'
 import { encodeRowGroup } from './encode-row-group.ts'
 import type { EncodedRowGroup, RowGroupTask } from './encode-row-group.ts'
+import { loadRowGroup } from './load-row-group.ts'
+import type { RowGroupLoad } from './load-row-group.ts'
+import { ResultSpill } from './result-spill.ts'
+import { readSpineRowGroup } from './spine-rows.ts'
+import type { SpineRowGroup, SpineRowsRead } from './spine-rows.ts'
+import { openTarget } from './sweep-target.ts'
+import type { StoredResults, SweepTarget } from './sweep-target.ts'
 import { newestOfUnit, sweepUnit } from './sweep-unit.ts'
-import type { SweepUnit } from './sweep-unit.ts'
+import type { NewestOfUnit, SweepUnit } from './sweep-unit.ts'
 
 /** A registered version as any thread can load it. */
 export interface StoredVersion<P> {
@@ -24,38 +31,66 @@ export interface ExportProgram {
 }
 
 export type ExportTask =
-  | { readonly kind: 'sweep'; readonly view: number; readonly unit: SweepUnit }
+  | { readonly kind: 'spine'; readonly group: SpineRowGroup }
+  | { readonly kind: 'load'; readonly load: RowGroupLoad }
+  | { readonly kind: 'sweep'; readonly view: number; readonly unit: SweepUnit; readonly target: SweepTarget }
   | { readonly kind: 'newest'; readonly view: number; readonly unit: SweepUnit }
   | ({ readonly kind: 'encode' } & RowGroupTask)
 
-export interface SweptUnit {
-  readonly columns: readonly ResultColumn[]
-  /** Calls of user functions that gave nothing. */
+export interface SweptUnit extends StoredResults {
+  /** Calls of user functions that threw or returned a wrong type. */
   readonly failures: readonly FunctionFailure[]
 }
 
-export interface NewestOfUnit {
-  /** By row of the unit's result, see `newestOfUnit`. */
-  readonly newest: Float64Array
+/** By kind of task. */
+export interface ExportResults {
+  readonly spine: SpineRowsRead
+  readonly load: Appended
+  readonly sweep: SweptUnit
+  readonly newest: NewestOfUnit
+  readonly encode: EncodedRowGroup
 }
 
-export type ExportResult = SweptUnit | NewestOfUnit | EncodedRowGroup
+export type ExportResult = ExportResults[keyof ExportResults]
 
-/** Runs an export's tasks; state between tasks is only what is compiled. */
+/** Runs an export's tasks; state between tasks is what is compiled, and a file of results. */
 export class TaskRunner {
   readonly #service: CompiledService
   readonly #kernels: readonly ViewKernel[]
+  readonly #thread: number
+  #spill: ResultSpill | null = null
 
-  constructor({ service, views }: ExportProgram) {
+  constructor({ service, views }: ExportProgram, thread: number) {
     this.#service = loaded(service)
     this.#kernels = views.map((view) => new ViewKernel(loaded(view)))
+    this.#thread = thread
   }
 
   run(task: ExportTask): ExportResult {
-    if (task.kind === 'encode') return encodeRowGroup(this.#service, task)
-    const kernel = this.#kernels[task.view]
-    if (task.kind === 'newest') return { newest: newestOfUnit(kernel, task.unit) }
-    return { columns: sweepUnit(kernel, task.unit), failures: kernel.failures.take() }
+    switch (task.kind) {
+      case 'spine':
+        return readSpineRowGroup(task.group)
+      case 'load':
+        return loadRowGroup(task.load)
+      case 'newest':
+        return newestOfUnit(this.#kernels[task.view], task.unit)
+      case 'sweep':
+        return this.#sweep(this.#kernels[task.view], task.unit, task.target)
+      case 'encode':
+        return encodeRowGroup(this.#service, task)
+    }
+  }
+
+  #sweep(kernel: ViewKernel, unit: SweepUnit, target: SweepTarget): SweptUnit {
+    const types = kernel.view.plan.features.map(({ type }) => type)
+    const spill = (): ResultSpill =>
+      (this.#spill ??= new ResultSpill(target.kind === 'spill' ? target.folder : '', this.#thread))
+    const stored = sweepUnit(kernel, unit, (rows) => openTarget(target, types, rows, spill))
+    return { ...stored, failures: kernel.failures.take() }
+  }
+
+  close(): void {
+    this.#spill?.close()
   }
 }
 

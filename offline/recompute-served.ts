@@ -1,18 +1,24 @@
-import { randomUUID } from 'node:crypto'
 import { resultValue, STATUS_NAMES } from '../features/aggregation/result-column.ts'
 import type { ResultColumn, StatusName } from '../features/aggregation/result-column.ts'
 import type { CompiledService, CompiledView } from '../features/kernel/compiled-view.ts'
-import { createColumnBuilder } from '../features/kernel/function-results.ts'
 import { createResultColumns, ViewKernel } from '../features/kernel/view-kernel.ts'
 import { deriveRow } from '../features/kernel/derive.ts'
 import type { Value } from '../features/plan/field-type.ts'
 import { entityKeyBytes } from '../features/values/entity-key.ts'
 import { encodeCell } from '../features/values/value-bytes.ts'
 import type { ServedRow } from '../inference/served-record.ts'
-import { loadUnits } from './evaluate-view.ts'
-import type { RowEntities } from './evaluate-view.ts'
+import { forEachUnit } from './evaluate-view.ts'
+import { KeyTable } from './key-table.ts'
 import type { OfflineContext } from './offline-context.ts'
+import { numberEntities } from './row-entities.ts'
+import type { RowEntities } from './row-entities.ts'
+import { openTarget } from './sweep-target.ts'
+import type { OpenTarget } from './sweep-target.ts'
 import { sweepUnit } from './sweep-unit.ts'
+import { openLoader } from './task-pool.ts'
+
+/** Of events at once: a batch of served rows reads few entities. */
+const EVENT_BYTES_MAX = 256 << 20
 
 /** A served row, recomputed as if it had seen the events at offsets below `bound` and been evaluated at `t`. */
 export interface Trial {
@@ -33,67 +39,42 @@ export async function recomputeView(
 ): Promise<ResultColumn[]> {
   const out = createResultColumns(view, trials.length)
   if (trials.length === 0) return out
-  const keys = `verify_keys_${randomUUID().replaceAll('-', '')}`
-  try {
-    const kernel = new ViewKernel(view)
-    const entities = await createEntities(context, view, keys, trials)
-    const bound = Float64Array.from(trials, (trial) => trial.bound)
-    const t = Float64Array.from(trials, (trial) => trial.t)
-    const request = {
-      view,
-      visibility: 'offset',
-      endOffset: new Array<number>(context.partitions).fill(Infinity),
-    } as const
-    for (const { unit, rows } of await loadUnits(context, request, { ...entities, bound, t }, 1))
-      sweepUnit(kernel, unit).forEach((column, f) => scatter(column, rows, out[f]))
-    return out
-  } finally {
-    await context.tables.dropTable(keys)
-  }
+  const kernel = new ViewKernel(view)
+  const types = view.plan.features.map(({ type }) => type)
+  const request = {
+    view,
+    visibility: 'offset',
+    entities: entitiesOf(context, view, trials),
+    bound: Float64Array.from(trials, (trial) => trial.bound),
+    t: Float64Array.from(trials, (trial) => trial.t),
+    endOffset: new Array<number>(context.partitions).fill(Infinity),
+    eventBytesMax: EVENT_BYTES_MAX,
+  } as const
+  await forEachUnit(context, openLoader(), request, async (unit) => {
+    const open = (rows: Int32Array): OpenTarget => openTarget({ kind: 'memory', columns: out }, types, rows, noSpill)
+    const { rows, objects } = sweepUnit(kernel, unit, open)
+    objects.forEach((values, f) => values.forEach((value, at) => (out[f].objects[rows[at]] = value)))
+  })
+  return out
 }
 
-/** A table of the trials' distinct keys, numbered. */
-async function createEntities(
-  { tables }: OfflineContext,
+function noSpill(): never {
+  throw new Error('results of verification stay in memory')
+}
+
+function entitiesOf(
+  context: OfflineContext,
   { plan: { entity } }: CompiledView,
-  keys: string,
   trials: readonly Trial[],
-): Promise<RowEntities> {
-  const numberOf = new Map<string, number>()
-  const distinct: Value[][] = []
-  const found = trials.map(({ row }) => {
+): RowEntities {
+  const keys = new KeyTable()
+  const keyOf = Int32Array.from(trials, ({ row }) => {
     const components = entity.columns.map(({ name }) => row.entity[name] ?? null)
     if (components.includes(null)) return -1
-    const name = Buffer.from(entityKeyBytes(components)).toString('latin1')
-    const known = numberOf.get(name) ?? distinct.push(components) - 1
-    numberOf.set(name, known)
-    return known
+    const bytes = entityKeyBytes(components)
+    return keys.add(bytes, 0, bytes.length)
   })
-  const entityOf = Int32Array.from(found, (number) => (number < 0 ? distinct.length : number))
-  const rowsOf = new Int32Array(distinct.length + 1)
-  for (const number of entityOf) rowsOf[number]++
-  const fields = [ENTITY_NUMBER, ...entity.columns]
-  const columns = fields.map(({ type }, f) => {
-    const builder = createColumnBuilder(type, distinct.length)
-    distinct.forEach((components, number) => builder.set(number, f === 0 ? number : components[f - 1]))
-    return builder.finish()
-  })
-  await tables.createTable(keys, fields)
-  await tables.appendColumns(keys, fields, { rows: distinct.length, columns })
-  return { keys, entityOf, entities: distinct.length + 1, rowsOf }
-}
-
-const ENTITY_NUMBER = { name: '__entity', type: { kind: 'int32' }, nullable: false, nonFinite: 'reject' } as const
-
-/** Row i of a unit's column is row `rows[i]`. */
-function scatter(column: ResultColumn, rows: Int32Array, out: ResultColumn): void {
-  rows.forEach((row, at) => {
-    out.nulls[row] = column.nulls[at]
-    out.statuses[row] = column.statuses[at]
-    if (out.storage === 'numbers' && column.storage === 'numbers') out.numbers[row] = column.numbers[at]
-    else if (out.storage === 'bigints' && column.storage === 'bigints') out.bigints[row] = column.bigints[at]
-    else if (out.storage === 'objects' && column.storage === 'objects') out.objects[row] = column.objects[at]
-  })
+  return numberEntities(keys, keyOf, context)
 }
 
 /** Canonical bytes of one recomputed cell. */

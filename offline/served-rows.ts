@@ -1,13 +1,11 @@
 import type { CompiledView } from '../features/kernel/compiled-view.ts'
-import { bucketOf, entityKeysOfBatch } from '../features/values/entity-key.ts'
 import { keyedLogOf } from '../registry/keyed-logs.ts'
-import { sqlName } from '../stores/tables/tables.ts'
 import { failOffline } from './errors.ts'
-import { loadUnits, withEntities } from './evaluate-view.ts'
-import type { RowEntities, ViewRequest } from './evaluate-view.ts'
+import { forEachUnit } from './evaluate-view.ts'
+import type { ViewRequest } from './evaluate-view.ts'
 import type { OfflineContext } from './offline-context.ts'
-import type { NewestOfUnit } from './export-tasks.ts'
 import type { KeyedLogClock, ServedClock } from './served-clock.ts'
+import type { RowEntities } from './row-entities.ts'
 import type { TaskPool } from './task-pool.ts'
 
 /** A null key has no state: a request reads it in this bucket's place. */
@@ -26,22 +24,18 @@ export async function servedRows(
   context: OfflineContext,
   pool: TaskPool,
   clock: ServedClock,
-  requests: readonly Omit<ViewRequest, 'visibility'>[],
+  requests: readonly ViewRequest[],
 ): Promise<ServedRows> {
   const bounds: Float64Array[] = []
   const t = shared(requests[0]?.t ?? new Float64Array(0))
-  for (const request of requests) {
-    await withEntities(context, request, async (entities) => {
-      const bound = await boundsOf(context, clock, request, entities)
-      bounds.push(bound)
-      const rows = { ...entities, t: request.t, bound }
-      const units = await loadUnits(context, { ...request, visibility: 'offset' }, rows, pool.threads)
-      for (const { unit, rows: numbers } of units) {
-        const { newest } = (await pool.run({ kind: 'newest', view: request.number, unit })) as NewestOfUnit
-        numbers.forEach((row, at) => {
-          if (newest[at] >= t[row]) t[row] = newest[at] + 1
-        })
-      }
+  for (const [view, request] of requests.entries()) {
+    const bound = await boundsOf(context, clock, request)
+    bounds.push(bound)
+    await forEachUnit(context, pool, { ...request, visibility: 'offset', bound }, async (unit) => {
+      const { rows, newest } = await pool.run({ kind: 'newest', view, unit })
+      rows.forEach((row, at) => {
+        if (newest[at] >= t[row]) t[row] = newest[at] + 1
+      })
     })
   }
   return { bounds, t }
@@ -56,13 +50,12 @@ function shared(values: Float64Array): Float64Array {
 async function boundsOf(
   context: OfflineContext,
   { logs }: ServedClock,
-  { view, t }: Omit<ViewRequest, 'visibility'>,
-  entities: RowEntities,
+  { view, t, entities }: ViewRequest,
 ): Promise<Float64Array> {
   const log = logs.get(keyedLogOf(view))!
   const covers: boolean[] = []
   for (const set of log.sets) covers.push((await context.registry.viewSets.read(set)).has(view.version))
-  const buckets = await bucketsOfEntities(context, view, entities)
+  const buckets = bucketsOfEntities(context.buckets, entities)
   const bound = new Float64Array(new SharedArrayBuffer(8 * t.length))
   for (let row = 0; row < t.length; row++) {
     const bucket = buckets[entities.entityOf[row]]
@@ -88,15 +81,8 @@ function tooEarly(
 }
 
 /** By number of an entity; the last is for null keys. */
-async function bucketsOfEntities(
-  { tables, buckets }: OfflineContext,
-  { plan: { entity } }: CompiledView,
-  { keys, entities }: RowEntities,
-): Promise<Int32Array> {
+function bucketsOfEntities(buckets: number, { keys, entityOfKey, entities }: RowEntities): Int32Array {
   const numbers = new Int32Array(entities).fill(NULL_KEY_BUCKET)
-  const names = entity.columns.map(({ name }) => sqlName(name)).join(', ')
-  const { rows, columns } = await tables.queryAll(`SELECT ${names} FROM ${keys} ORDER BY "__entity"`, entity.columns)
-  const { distinct, keyOf } = entityKeysOfBatch(entity, columns, rows)
-  for (let row = 0; row < rows; row++) numbers[row] = bucketOf(distinct[keyOf[row]], buckets)
+  entityOfKey.forEach((entity, key) => (numbers[entity] = keys.bucketOf(key, buckets)))
   return numbers
 }

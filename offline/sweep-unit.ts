@@ -1,5 +1,3 @@
-import { createSharedColumn } from '../features/aggregation/result-column.ts'
-import type { ResultColumn } from '../features/aggregation/result-column.ts'
 import { newestVisibleTau, sweep } from '../features/kernel/sweep.ts'
 import type { SweepInput } from '../features/kernel/sweep.ts'
 import type { ViewKernel } from '../features/kernel/view-kernel.ts'
@@ -8,6 +6,7 @@ import type { EventBatch } from '../features/values/event-batch.ts'
 import { gather } from '../features/values/gather.ts'
 import { gatherLoaded } from './gather-loaded.ts'
 import { TimeSorter } from './sort-by-time.ts'
+import type { OpenTarget, StoredResults } from './sweep-target.ts'
 
 /** Events of a view in no particular order; typed arrays are shared between threads. */
 export interface LoadedEvents {
@@ -34,27 +33,28 @@ export interface SweepUnit {
   readonly rowStart: Int32Array
   readonly bound: Float64Array
   readonly t: Float64Array
-  /** By row number: its row in this unit's result. */
-  readonly placeOf: Int32Array
   readonly firstEntity: number
   readonly endEntity: number
 }
 
-/** Recomputes a view for a unit's rows. Result columns have shared memory. */
-export function sweepUnit(kernel: ViewKernel, unit: SweepUnit): ResultColumn[] {
+/** Recomputes a view for a unit's rows. */
+export function sweepUnit(kernel: ViewKernel, unit: SweepUnit, open: (rows: Int32Array) => OpenTarget): StoredResults {
   const { rows, input } = orderUnit(kernel, unit)
-  const out = kernel.view.plan.features.map((feature) => createSharedColumn(feature.type, rows.length))
-  return sweep(kernel, { ...input, place: gather(unit.placeOf, rows, new Int32Array(rows.length)) }, out)
+  const { out, place, store } = open(rows)
+  sweep(kernel, { ...input, place }, out)
+  return store()
 }
 
-/** By row of a unit's result: the newest τ that the row sees, −Infinity without one. Evaluation times do not matter. */
-export function newestOfUnit(kernel: ViewKernel, unit: SweepUnit): Float64Array {
+export interface NewestOfUnit {
+  readonly rows: Int32Array
+  /** The newest τ that row `rows[i]` sees, −Infinity without one. */
+  readonly newest: Float64Array
+}
+
+/** Evaluation times do not matter. */
+export function newestOfUnit(kernel: ViewKernel, unit: SweepUnit): NewestOfUnit {
   const { rows, input } = orderUnit(kernel, unit)
-  const newest = new Float64Array(rows.length)
-  newestVisibleTau(input, input.prepared).forEach((tau, at) => {
-    newest[unit.placeOf[rows[at]]] = tau
-  })
-  return newest
+  return { rows, newest: newestVisibleTau(input, input.prepared) }
 }
 
 /** A unit's events in the order in which they become visible, its rows in that of their bounds (`rows` are their numbers), and what each row sees. */

@@ -1,11 +1,14 @@
 import { Worker } from 'node:worker_threads'
 import { TaskRunner } from './export-tasks.ts'
-import type { ExportProgram, ExportResult, ExportTask } from './export-tasks.ts'
+import type { ExportProgram, ExportResult, ExportResults, ExportTask } from './export-tasks.ts'
+import { loadRowGroup } from './load-row-group.ts'
+import { failureOf } from './task-failure.ts'
+import type { TaskFailure } from './task-failure.ts'
 
 /** Runs tasks on worker threads, or on the calling one. */
 export interface TaskPool {
   readonly threads: number
-  run(task: ExportTask): Promise<ExportResult>
+  run<K extends ExportTask['kind']>(task: ExportTask & { readonly kind: K }): Promise<ExportResults[K]>
   close(): Promise<void>
 }
 
@@ -19,15 +22,30 @@ class CallingThread implements TaskPool {
   readonly #runner: TaskRunner
 
   constructor(program: ExportProgram) {
-    this.#runner = new TaskRunner(program)
+    this.#runner = new TaskRunner(program, 0)
   }
 
-  run(task: ExportTask): Promise<ExportResult> {
-    return Promise.resolve(this.#runner.run(task))
+  async run<K extends ExportTask['kind']>(task: ExportTask & { readonly kind: K }): Promise<ExportResults[K]> {
+    return this.#runner.run(task) as ExportResults[K]
   }
 
-  close(): Promise<void> {
-    return Promise.resolve()
+  async close(): Promise<void> {
+    this.#runner.close()
+  }
+}
+
+/** Tasks that a worker has at once, so that it has another when it ends one. */
+const TASKS_AHEAD = 2
+
+/** Reads events on the calling thread, for those who sweep themselves. */
+export function openLoader(): TaskPool {
+  return {
+    threads: 1,
+    async run<K extends ExportTask['kind']>(task: ExportTask & { readonly kind: K }): Promise<ExportResults[K]> {
+      if (task.kind !== 'load') throw new TypeError(`a loader runs no task of kind ${task.kind}`)
+      return loadRowGroup((task as Extract<ExportTask, { kind: 'load' }>).load) as ExportResults[K]
+    },
+    async close() {},
   }
 }
 
@@ -37,13 +55,13 @@ interface Waiting {
   readonly reject: (error: Error) => void
 }
 
-type Reply = { readonly result: ExportResult } | { readonly error: string }
+type Reply = { readonly result: ExportResult } | { readonly failure: TaskFailure }
 
 class WorkerPool implements TaskPool {
   readonly threads: number
   readonly #workers: readonly Worker[]
-  readonly #idle: Worker[]
-  readonly #running = new Map<Worker, Waiting>()
+  /** By worker, the first is running. */
+  readonly #given = new Map<Worker, Waiting[]>()
   readonly #queue: Waiting[] = []
   #failure: Error | null = null
 
@@ -55,18 +73,18 @@ class WorkerPool implements TaskPool {
       import.meta.url,
     )
     this.#workers = Array.from({ length: threads }, () => new Worker(entry, { workerData: program }))
-    this.#idle = [...this.#workers]
     for (const worker of this.#workers) {
+      this.#given.set(worker, [])
       worker.on('message', (reply: Reply) => this.#finish(worker, reply))
       worker.on('error', (error) => this.#fail(error))
       worker.on('exit', () => this.#fail(new Error('a worker thread of the export ended')))
     }
   }
 
-  run(task: ExportTask): Promise<ExportResult> {
+  run<K extends ExportTask['kind']>(task: ExportTask & { readonly kind: K }): Promise<ExportResults[K]> {
     return new Promise((resolve, reject) => {
       if (this.#failure !== null) return reject(this.#failure)
-      this.#queue.push({ task, resolve, reject })
+      this.#queue.push({ task, resolve: (result) => resolve(result as ExportResults[K]), reject })
       this.#next()
     })
   }
@@ -77,27 +95,26 @@ class WorkerPool implements TaskPool {
   }
 
   #next(): void {
-    while (this.#idle.length > 0 && this.#queue.length > 0) {
-      const worker = this.#idle.pop()!
-      const waiting = this.#queue.shift()!
-      this.#running.set(worker, waiting)
-      worker.postMessage(waiting.task)
-    }
+    for (let ahead = 0; ahead < TASKS_AHEAD; ahead++)
+      for (const [worker, given] of this.#given) {
+        if (given.length > ahead || this.#queue.length === 0) continue
+        const waiting = this.#queue.shift()!
+        given.push(waiting)
+        worker.postMessage(waiting.task)
+      }
   }
 
   #finish(worker: Worker, reply: Reply): void {
-    const waiting = this.#running.get(worker)
-    this.#running.delete(worker)
-    this.#idle.push(worker)
-    if ('error' in reply) waiting?.reject(new Error(reply.error))
-    else waiting?.resolve(reply.result)
+    const waiting = this.#given.get(worker)?.shift()
     this.#next()
+    if ('failure' in reply) waiting?.reject(failureOf(reply.failure))
+    else waiting?.resolve(reply.result)
   }
 
   #fail(error: Error): void {
     this.#failure ??= error
-    for (const { reject } of [...this.#running.values(), ...this.#queue]) reject(this.#failure)
-    this.#running.clear()
+    for (const { reject } of [...[...this.#given.values()].flat(), ...this.#queue]) reject(this.#failure)
+    for (const given of this.#given.values()) given.length = 0
     this.#queue.length = 0
   }
 }

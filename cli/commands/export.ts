@@ -33,6 +33,8 @@ interface Options {
   readonly timestamp: string
   readonly asOf: AsOf
   readonly positions?: string
+  /** Bytes. */
+  readonly memory?: number
 }
 
 export function registerExport(program: Command): void {
@@ -43,6 +45,11 @@ export function registerExport(program: Command): void {
     .requiredOption('--out <file>', 'output (.parquet, .arrow, .csv); a manifest is written beside it')
     .option('--timestamp <column>', 'time column of the spine', 'timestamp')
     .option('--as-of <clock>', 'arrival, event-time or served', parseClock, 'arrival')
+    .option(
+      '--memory <size>',
+      'what the export should stay within, such as 2GB or 800MB; default: half of the memory',
+      parseMemory,
+    )
     .option('--positions <manifest>', 'see only what the export of this manifest saw')
     .addHelpText('after', EXAMPLES)
     .action(async (service: string, options: Options, command: Command) => {
@@ -66,7 +73,14 @@ async function runExport(service: string, options: Options, { project, json, sig
   }
   const reading = await project.gates.readArchive(signal)
   try {
-    const manifest = await exportTrainingSet(project, { ...options, service, pinned, signal, onProgress })
+    const manifest = await exportTrainingSet(project, {
+      ...options,
+      memoryBytes: options.memory,
+      service,
+      pinned,
+      signal,
+      onProgress,
+    })
     line.end()
     print(json, manifest, describe(manifest, options.out))
   } catch (error) {
@@ -80,6 +94,15 @@ async function runExport(service: string, options: Options, { project, json, sig
 function parseClock(text: string): AsOf {
   if (!CLOCKS.includes(text)) throw failCli('TM_USAGE', `--as-of ${text}: expected ${CLOCKS.join(', ')}`)
   return text as AsOf
+}
+
+const MEMORY_UNITS: Readonly<Record<string, number>> = { MB: 2 ** 20, GB: 2 ** 30 }
+
+function parseMemory(text: string): number {
+  const [, amount, unit] = /^(\d+(?:\.\d+)?)(MB|GB)$/.exec(text.toUpperCase()) ?? []
+  if (amount === undefined || Number(amount) === 0)
+    throw failCli('TM_USAGE', `--memory ${text}: expected a size such as 2GB or 800MB`)
+  return Number(amount) * MEMORY_UNITS[unit]
 }
 
 /** Positions of an earlier export. TM_FILE_MISSING, TM_FILE_UNREADABLE. */

@@ -1,6 +1,5 @@
 import { STATUS, setNull } from '../aggregation/result-column.ts'
 import type { ResultColumn } from '../aggregation/result-column.ts'
-import { setPresent } from '../aggregation/readers.ts'
 import { columnValue } from '../values/column.ts'
 import type { Column } from '../values/column.ts'
 import { tileOf } from './state-table.ts'
@@ -114,9 +113,9 @@ export class NewestEvents {
         setNull(out, place, STATUS.PRESENT)
         continue
       }
+      // Present is what a fresh column says.
       if (numbers !== null) out.numbers[place] = numbers[row]
       else writeValue(out, place, column, row)
-      setPresent(out, place)
     }
   }
 }

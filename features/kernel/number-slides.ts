@@ -1,6 +1,6 @@
 import { STATUS, setNull } from '../aggregation/result-column.ts'
 import type { ResultColumn } from '../aggregation/result-column.ts'
-import { setCount, setNumber, setPresent } from '../aggregation/readers.ts'
+import { setNumber } from '../aggregation/readers.ts'
 import type { NumberColumn } from '../values/column.ts'
 import { tileOf } from './state-table.ts'
 import type { SweepInput } from './sweep.ts'
@@ -179,8 +179,12 @@ export class NumberSlides {
     const rows = this.#input.rowStart[this.#group + 1] - firstRow
     for (const { feature } of readers) {
       const out = this.#out[feature]
-      for (let row = 0; row < rows; row++)
-        setCount(out, this.#place[firstRow + row], Math.max(ends[row] - starts[row], 0))
+      for (let row = 0; row < rows; row++) {
+        const count = ends[row] - starts[row]
+        const place = this.#place[firstRow + row]
+        if (count > 0) out.numbers[place] = count
+        else out.statuses[place] = STATUS.EMPTY_WINDOW
+      }
     }
   }
 
@@ -230,7 +234,7 @@ export class NumberSlides {
         const count = ends[row] - starts[row]
         const place = this.#place[firstRow + row]
         if (count <= 0) setNull(out, place, STATUS.EMPTY_WINDOW)
-        else setNumber(out, place, mean ? sums[row] / count + 0 : sums[row] + 0)
+        else writeNumber(out, place, mean ? sums[row] / count + 0 : sums[row] + 0)
       }
       return true
     })
@@ -248,7 +252,6 @@ export class NumberSlides {
       }
       if (!Number.isSafeInteger(sums[row])) return false
       out.bigints[place] = BigInt(sums[row])
-      setPresent(out, place)
     }
     return true
   }
@@ -294,11 +297,17 @@ export class NumberSlides {
         const value = empty ? 0 : sign * held[head] + 0
         for (const { feature } of slot.windows[w].readers) {
           if (empty) setNull(this.#out[feature], place, STATUS.EMPTY_WINDOW)
-          else setNumber(this.#out[feature], place, value)
+          else this.#out[feature].numbers[place] = value
         }
       }
     }
   }
+}
+
+/** Present is what a fresh column says. */
+function writeNumber(out: ResultColumn, place: number, value: number): void {
+  if (Number.isFinite(value)) out.numbers[place] = value
+  else setNumber(out, place, value)
 }
 
 function isAscending(values: Float64Array, from: number, to: number): boolean {

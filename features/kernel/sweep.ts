@@ -31,7 +31,8 @@ export interface SweepInput {
  * Point-in-time evaluation by replay: each group's events are applied in order and its rows are evaluated in between. The same values, bit for bit, as
  * a streamed state: counts, sums of doubles, min and max slide over typed arrays (exact or not at all, see `number-slides.ts`); `last` and `latest` read
  * the newest event (see `newest-events.ts`); all else, and what is not exact there, runs on the streamed state's own cells, merges and readers. Cost: O(events + rows) per slot and window while t does not go down
- * within a group; events that become visible late cost up to a window's tiles each where a kind has no inverse. Returns one column per feature.
+ * within a group; events that become visible late cost up to a window's tiles each where a kind has no inverse. Returns one column per feature: `out`,
+ * whose rows must be as they are made, not null and PRESENT.
  */
 export function sweep(
   kernel: ViewKernel,

@@ -14,13 +14,13 @@ import type { ThriftStruct } from './thrift-compact.ts'
 
 /** Parquet's physical types, encodings and codecs by number. */
 export const PARQUET_TYPE = { BOOLEAN: 0, INT32: 1, INT64: 2, FLOAT: 4, DOUBLE: 5, BYTE_ARRAY: 6 } as const
-const ENCODING = { PLAIN: 0, RLE: 3, RLE_DICTIONARY: 8 } as const
-const CODEC = { UNCOMPRESSED: 0, ZSTD: 6 } as const
-const PAGE = { DATA: 0, DICTIONARY: 2 } as const
+export const ENCODING = { PLAIN: 0, PLAIN_DICTIONARY: 2, RLE: 3, RLE_DICTIONARY: 8 } as const
+export const CODEC = { UNCOMPRESSED: 0, GZIP: 2, ZSTD: 6 } as const
+export const PAGE = { DATA: 0, DICTIONARY: 2, DATA_V2: 3 } as const
 
 /** Beyond this many distinct values a dictionary saves little. */
 const DICTIONARY_MAX = 1 << 14
-const ZSTD = { params: { [constants.ZSTD_c_compressionLevel]: 1 } }
+const ZSTD = { [constants.ZSTD_c_compressionLevel]: 1 }
 
 /** The values of one leaf column of a row group; nulls and empty lists are in the levels only. */
 export interface LeafValues {
@@ -63,7 +63,7 @@ export function encodeColumnChunk(chunk: LeafChunk): EncodedChunk {
   const body = plain ?? indexBytes(dictionary as Dictionary, chunk.values.count)
   const data = joined([...levels, body])
   const dictionaryBody = dictionary === null ? null : plainBytes(dictionary.values, chunk.physicalType)
-  const packedData = zstdCompressSync(data, ZSTD)
+  const packedData = compressed(data)
   const codec = packedData.length < data.length * 0.9 ? CODEC.ZSTD : CODEC.UNCOMPRESSED
   const pages: Uint8Array[] = []
   let uncompressed = 0
@@ -73,7 +73,7 @@ export function encodeColumnChunk(chunk: LeafChunk): EncodedChunk {
     packed: Uint8Array | null,
     header: [number, ReturnType<typeof structField>],
   ): void => {
-    const stored = codec === CODEC.ZSTD ? (packed ?? zstdCompressSync(content, ZSTD)) : content
+    const stored = codec === CODEC.ZSTD ? (packed ?? compressed(content)) : content
     const head = encodeThrift(
       new Map([[1, i32Field(kind)], [2, i32Field(content.length)], [3, i32Field(stored.length)], header]),
     )
@@ -101,6 +101,11 @@ export function encodeColumnChunk(chunk: LeafChunk): EncodedChunk {
   ])
   const bytes = pages.reduce((sum, page) => sum + page.length, 0)
   return { pages, bytes, metadata: columnMetadata(chunk, { codec, encoding, uncompressed, bytes, dictionaryLength }) }
+}
+
+/** In one piece: room for what does not get smaller. */
+function compressed(data: Uint8Array): Uint8Array {
+  return zstdCompressSync(data, { params: ZSTD, chunkSize: data.length + (data.length >> 7) + 1024 })
 }
 
 function columnMetadata(

@@ -41,6 +41,67 @@ export function writeHybrid(
   return packedEnd
 }
 
+/** Reads `count` values from `at` on. Throws RangeError where the bytes end before. */
+export function readHybrid(bytes: Uint8Array, at: number, width: number, target: Int32Array, count: number): void {
+  let next = at
+  let done = 0
+  while (done < count) {
+    let head = 0
+    for (let shift = 0; ; shift += 7) {
+      const byte = bytes[next++]
+      head |= (byte & 0x7f) << shift
+      if (byte < 0x80) break
+      if (byte === undefined || shift > 28) throw new RangeError('a run of values beyond its page')
+    }
+    if ((head & 1) === 0) {
+      const length = Math.min(head >>> 1, count - done)
+      let value = 0
+      for (let byte = 0; byte < (width + 7) >> 3; byte++) value |= bytes[next++] << (8 * byte)
+      if (next > bytes.length || length === 0) throw new RangeError('a run of values beyond its page')
+      target.fill(value, done, done + length)
+      done += length
+      continue
+    }
+    const packed = (head >>> 1) * width
+    if (packed === 0 && width > 0) throw new RangeError('an empty run of values')
+    const length = Math.min((head >>> 1) * 8, count - done)
+    // Writers may leave out the padding at the end of the last run.
+    if (next + Math.ceil((length * width) / 8) > bytes.length) throw new RangeError('a run of values beyond its page')
+    unpackBits(bytes, next, width, target.subarray(done, done + length))
+    next += packed
+    done += length
+  }
+}
+
+function unpackBits(bytes: Uint8Array, at: number, width: number, target: Int32Array): void {
+  if (width > 24) return unpackWideBits(bytes, at, width, target)
+  const mask = (1 << width) - 1
+  let next = at
+  let held = 0
+  let bits = 0
+  for (let i = 0; i < target.length; i++) {
+    // At most 23 bits are held before a byte is added.
+    while (bits < width) {
+      held |= bytes[next++] << bits
+      bits += 8
+    }
+    target[i] = held & mask
+    held >>>= width
+    bits -= width
+  }
+}
+
+function unpackWideBits(bytes: Uint8Array, at: number, width: number, target: Int32Array): void {
+  for (let i = 0; i < target.length; i++) {
+    let value = 0
+    for (let bit = 0; bit < width; bit++) {
+      const from = i * width + bit
+      value |= ((bytes[at + (from >> 3)] >> (from & 7)) & 1) << bit
+    }
+    target[i] = value
+  }
+}
+
 export function hybridBytesMax(length: number, width: number): number {
   return 10 + Math.ceil(length / 8) * width + 8
 }

@@ -62,14 +62,26 @@ export function decodeThrift(bytes: Uint8Array): ThriftStruct {
   return new ThriftReader(bytes).struct(0)
 }
 
+/** Reads the struct that begins at `at`; `end` is where it ends. */
+export function decodeThriftAt(bytes: Uint8Array, at: number): { struct: ThriftStruct; end: number } {
+  const reader = new ThriftReader(bytes, at)
+  const struct = reader.struct(0)
+  return { struct, end: reader.at }
+}
+
 class ThriftReader {
   readonly #bytes: Uint8Array
   readonly #view: DataView
-  #at = 0
+  #at: number
 
-  constructor(bytes: Uint8Array) {
+  constructor(bytes: Uint8Array, at = 0) {
     this.#bytes = bytes
+    this.#at = at
     this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  }
+
+  get at(): number {
+    return this.#at
   }
 
   struct(depth: number): ThriftStruct {

@@ -143,9 +143,23 @@ function physicalTypeOf(type: ValueType): number {
   }
 }
 
+/** What whoever summed a column of numbers up knows of it. */
+export interface KnownOfNumbers {
+  readonly nulls: number
+  /** Of the numbers; none where there are none, or are not numbers but 64-bit integers. */
+  readonly count: number
+  readonly min: number
+  readonly max: number
+}
+
 /** The column's leaves for rows 0…rows − 1, ready to encode. */
-export function leafChunks(shape: ColumnShape, column: ResultColumn, rows: number): LeafChunk[] {
-  if (column.storage !== 'objects') return [numberLeaf(shape.leaves[0], column, rows)]
+export function leafChunks(
+  shape: ColumnShape,
+  column: ResultColumn,
+  rows: number,
+  known: KnownOfNumbers = knownOf(column, rows),
+): LeafChunk[] {
+  if (column.storage !== 'objects') return [numberLeaf(shape.leaves[0], column, rows, known)]
   const built = shape.leaves.map(() => ({
     values: [] as Value[],
     definitions: [] as number[],
@@ -221,10 +235,13 @@ function leafValues({ type, physicalType }: ScalarNode, values: readonly Value[]
 }
 
 /** A column of numbers: nulls left out, no object per value. */
-function numberLeaf(node: ScalarNode, column: ResultColumn, rows: number): LeafChunk {
+function numberLeaf(
+  node: ScalarNode,
+  column: ResultColumn,
+  rows: number,
+  { nulls: nullCount, count: numbersKnown, min, max }: KnownOfNumbers,
+): LeafChunk {
   const { nulls } = column
-  let nullCount = 0
-  for (let row = 0; row < rows; row++) nullCount += nulls[row]
   const count = rows - nullCount
   let definitions: Uint8Array | null = null
   if (nullCount > 0) {
@@ -246,20 +263,29 @@ function numberLeaf(node: ScalarNode, column: ResultColumn, rows: number): LeafC
     for (let row = 0, at = 0; row < rows; row++) if (nulls[row] === 0) numbers[at++] = column.bigints[row]
     return { ...base, range: null, values: { numbers, byteArrays: [], count } }
   }
-  const present = new Float64Array(count)
-  let least = Infinity
-  let greatest = -Infinity
-  for (let row = 0, at = 0; row < rows; row++) {
-    if (nulls[row] === 1) continue
-    const value = column.numbers[row]
-    present[at++] = value
-    if (value < least) least = value
-    if (value > greatest) greatest = value
-  }
-  const range = count === 0 || node.physicalType === PARQUET_TYPE.BOOLEAN ? null : ([least, greatest] as const)
+  const present = nullCount === 0 ? column.numbers.subarray(0, rows) : presentNumbers(column, rows, count)
+  const range = numbersKnown === 0 || node.physicalType === PARQUET_TYPE.BOOLEAN ? null : ([min, max] as const)
   const numbers =
     node.physicalType === PARQUET_TYPE.INT64 ? wideIntegers(present, count) : narrowed(node.physicalType, present)
   return { ...base, range, values: { numbers, byteArrays: [], count } }
+}
+
+function knownOf({ storage, numbers, nulls }: ResultColumn, rows: number): KnownOfNumbers {
+  const known = { nulls: 0, count: 0, min: Infinity, max: -Infinity }
+  for (let row = 0; row < rows; row++) {
+    known.nulls += nulls[row]
+    if (storage !== 'numbers' || nulls[row] === 1) continue
+    known.count++
+    if (numbers[row] < known.min) known.min = numbers[row]
+    if (numbers[row] > known.max) known.max = numbers[row]
+  }
+  return known
+}
+
+function presentNumbers({ numbers, nulls }: ResultColumn, rows: number, count: number): Float64Array {
+  const present = new Float64Array(count)
+  for (let row = 0, at = 0; row < rows; row++) if (nulls[row] === 0) present[at++] = numbers[row]
+  return present
 }
 
 function narrowed(physicalType: number, values: Float64Array): LeafValues['numbers'] {
