@@ -1,5 +1,6 @@
 import { closeSync, openSync } from 'node:fs'
 import type { CompiledView } from '../features/kernel/compiled-view.ts'
+import { canonicalJson } from '../features/plan/canonical-json.ts'
 import type { EntityPlan } from '../features/plan/source-plan.ts'
 import type { FieldPlan } from '../features/plan/field-type.ts'
 import { extensionOf } from '../stores/tables/file-conversion.ts'
@@ -69,7 +70,7 @@ export interface SpineReading {
 /** Reads times and keys of all rows once, whatever the number of views. TM_SPINE_COLUMN. */
 export async function readSpineRows(tables: Tables, pool: TaskPool, reading: SpineReading): Promise<SpineRows> {
   const { spine, views, partitioning, signal } = reading
-  const plans = new Map(views.map(({ plan }) => [plan.entity.name, plan.entity]))
+  const plans = new Map(views.map(({ plan }) => [canonicalJson(plan.entity), plan.entity]))
   const entities = [...plans.values()]
   const t = new Float64Array(new SharedArrayBuffer(8 * spine.rows))
   const held = entities.map((entity) => ({ entity, table: new KeyTable(), keyOf: new Int32Array(spine.rows) }))
@@ -88,10 +89,8 @@ export async function readSpineRows(tables: Tables, pool: TaskPool, reading: Spi
       `row ${missing + 1} of ${spine.path} has no ${spine.timestamp}: every row needs a time`,
       { details: { row: missing, column: spine.timestamp } },
     )
-  const numbered = new Map(
-    held.map(({ entity, table, keyOf }) => [entity.name, numberEntities(table, keyOf, partitioning)]),
-  )
-  return { t, entities: views.map(({ plan }) => numbered.get(plan.entity.name)!) }
+  const numbered = new Map(held.map(({ entity, table, keyOf }) => [entity, numberEntities(table, keyOf, partitioning)]))
+  return { t, entities: views.map(({ plan }) => numbered.get(plans.get(canonicalJson(plan.entity))!)!) }
 }
 
 /** In row order, so that keys get the same numbers in every run; a few row groups ahead. */

@@ -39,6 +39,7 @@ export interface ArchiveInput {
   readonly slices: readonly string[]
   /** SQL of the distinct entity keys. */
   readonly keys: string
+  readonly onSlice?: (slice: number) => void
 }
 
 /** Events of a block in the archive that a benchmark makes. */
@@ -67,7 +68,7 @@ export async function openArchiveProject(input: ArchiveInput): Promise<Project> 
   const using = keyedLog.entity.columns.map(({ name }) => sqlName(name)).join(', ')
   const columns = keyedLog.source.fields.map(({ name }) => sqlName(name)).join(', ')
   const next = Array.from({ length: project.partitions }, () => 0)
-  for (const slice of input.slices) {
+  for (const [number, slice] of input.slices.entries()) {
     await project.tables.execute(
       `CREATE OR REPLACE TABLE slice AS SELECT * FROM (SELECT *, row_number() OVER () AS "__appended" FROM (${slice})) JOIN key_partitions USING (${using})`,
     )
@@ -89,6 +90,7 @@ export async function openArchiveProject(input: ArchiveInput): Promise<Project> 
         .execute(`COPY (SELECT ${columns}, "__event_time", "__arrival", ${first} + n // ${BLOCK_EVENTS} AS "__offset", (n % ${BLOCK_EVENTS})::INTEGER AS "__index"
         FROM (${numbered}) ORDER BY n) TO ${sqlText(path)} (FORMAT parquet, COMPRESSION zstd, KV_METADATA ${sqlStruct(footer)})`)
     }
+    input.onSlice?.(number)
   }
   await project.tables.dropTable('slice')
   for (let partition = 0; partition < project.partitions; partition++)

@@ -2,6 +2,7 @@ import { STATUS, setNull } from '../aggregation/result-column.ts'
 import type { ResultColumn } from '../aggregation/result-column.ts'
 import { setNumber } from '../aggregation/readers.ts'
 import type { NumberColumn } from '../values/column.ts'
+import { LateOrder } from './late-slides.ts'
 import { tileOf } from './state-table.ts'
 import type { SweepInput } from './sweep.ts'
 import type { TrackTiles } from './track-tiles.ts'
@@ -27,14 +28,17 @@ interface Contributing {
   inOrder: boolean
   /** Per row of the group: end of the visible ones. */
   ends: Int32Array
-  /** Per row of the group, for each window of the view: index of the window's oldest event. */
+  /** Where τ goes down: the events of group `lateGroup` by τ. */
+  late: LateOrder | null
+  lateGroup: number
+  /** Per row of the group, for each window of the view: index of the window's oldest event; where τ goes down, the end less the events in the window. */
   readonly starts: { readonly hopMs: number; readonly tiles: number; readonly of: Int32Array; group: number }[]
 }
 
 /**
- * Sliding windows over typed arrays where events become visible in the order of τ, so that a window is a range of events: a count is a difference, a sum
+ * Sliding windows over typed arrays. Where events become visible in the order of τ, a window is a range of events: a count is a difference, a sum
  * the difference of exact prefix sums in two doubles, min and max the first entry at or after the window's start of one deque of suffix extremes that all
- * windows share. A prefix or a difference that two doubles do not hold exactly is refused, never rounded: `run` says false, and the cells compute the group.
+ * windows share; where some are late, see `late-slides.ts`. A sum or a difference that two doubles do not hold exactly is refused, never rounded: `run` says false, and the cells compute the group.
  */
 export class NumberSlides {
   readonly #kernel: ViewKernel
@@ -65,7 +69,6 @@ export class NumberSlides {
   run(slot: Slot, { track }: TrackTiles): boolean {
     const column = slot.input < 0 ? null : (this.#kernel.slotInput(slot, this.#input.prepared).column as NumberColumn)
     const events = this.#contributing(column === null ? null : column.nulls)
-    if (!events.inOrder) return false
     const starts = slot.windows.map(({ tiles }) => this.#starts(events, track.hopMs, tiles))
     if (column === null) {
       slot.windows.forEach(({ readers }, w) => this.#readCounts(readers, starts[w], events.ends))
@@ -73,11 +76,76 @@ export class NumberSlides {
     }
     const values = this.#valuesOf(column, events)
     if (slot.spec.kind !== 'sum') {
-      this.#slideExtremes(slot, values, events, starts)
+      if (events.inOrder) this.#slideExtremes(slot, values, events, starts)
+      else this.#slideLateExtremes(slot, values, events, track.hopMs)
       return true
     }
-    if (!this.#prefixSums(values, events)) return false
-    return slot.windows.every(({ readers }, w) => this.#readSums(readers, starts[w], events))
+    if (events.inOrder && !this.#prefixSums(values, events)) return false
+    return slot.windows.every(({ readers, tiles }, w) => {
+      const isExact = events.inOrder
+        ? this.#differences(starts[w], events)
+        : this.#lateOrder(events).sums(
+            values,
+            this.#oldest(track.hopMs, tiles),
+            events.ends,
+            this.#rows(),
+            this.#roomForSums(),
+          )
+      return isExact && this.#readSums(readers, starts[w], events)
+    })
+  }
+
+  /** Of the open group. */
+  #rows(): number {
+    const { rowStart } = this.#input
+    return rowStart[this.#group + 1] - rowStart[this.#group]
+  }
+
+  #roomForSums(): Float64Array {
+    const rows = this.#rows()
+    if (this.#sums.length < rows) this.#sums = new Float64Array(Math.max(rows, 2 * this.#sums.length))
+    return this.#sums
+  }
+
+  #differences(starts: Int32Array, { first, ends }: Contributing): boolean {
+    return differences(this.#high, this.#low, starts, ends, first, this.#rows(), this.#roomForSums())
+  }
+
+  #lateOrder(events: Contributing): LateOrder {
+    if (events.late === null || events.lateGroup !== this.#group) {
+      events.late ??= new LateOrder()
+      events.late.open(events.tau, events.first, events.end)
+      events.lateGroup = this.#group
+    }
+    return events.late
+  }
+
+  /** Per row the least τ of the window of `tiles` hops. */
+  #oldest(hopMs: number, tiles: number): Float64Array {
+    const { rowStart, t } = this.#input
+    const firstRow = rowStart[this.#group]
+    return Float64Array.from({ length: this.#rows() }, (_, row) =>
+      hopMs === Infinity ? -Infinity : (tileOf(t[firstRow + row], hopMs) - tiles) * hopMs,
+    )
+  }
+
+  #slideLateExtremes(slot: Slot, values: Float64Array, events: Contributing, hopMs: number): void {
+    const rows = this.#rows()
+    const firstRow = this.#input.rowStart[this.#group]
+    const sign = slot.spec.kind === 'min' ? 1 : -1
+    const oldest = slot.windows.map(({ tiles }) => this.#oldest(hopMs, tiles))
+    const least = slot.windows.map(() => new Float64Array(rows))
+    this.#lateOrder(events).extremes(values, sign, { oldest, ends: events.ends, rows }, least)
+    slot.windows.forEach(({ readers }, w) => {
+      for (const { feature } of readers) {
+        const out = this.#out[feature]
+        for (let row = 0; row < rows; row++) {
+          const place = this.#place[firstRow + row]
+          if (least[w][row] === Infinity) setNull(out, place, STATUS.EMPTY_WINDOW)
+          else out.numbers[place] = sign * least[w][row] + 0
+        }
+      }
+    })
   }
 
   #contributing(nulls: Uint8Array | null): Contributing {
@@ -95,6 +163,8 @@ export class NumberSlides {
         inOrder: true,
         ends: none,
         starts: [],
+        late: null,
+        lateGroup: -1,
       }
       this.#known.push(events)
     }
@@ -156,6 +226,11 @@ export class NumberSlides {
     if (entry.group === this.#group) return entry.of
     entry.group = this.#group
     const { of } = entry
+    if (!events.inOrder) {
+      this.#lateOrder(events).counts(this.#oldest(hopMs, tiles), events.ends, rows, of)
+      for (let row = 0; row < rows; row++) of[row] = events.ends[row] - of[row]
+      return of
+    }
     const { tau, end } = events
     let start = events.first
     for (let row = 0; row < rows; row++) {
@@ -219,12 +294,10 @@ export class NumberSlides {
     return true
   }
 
-  #readSums(readers: Slot['windows'][number]['readers'], starts: Int32Array, { first, ends }: Contributing): boolean {
+  #readSums(readers: Slot['windows'][number]['readers'], starts: Int32Array, { ends }: Contributing): boolean {
     const firstRow = this.#input.rowStart[this.#group]
-    const rows = this.#input.rowStart[this.#group + 1] - firstRow
-    if (this.#sums.length < rows) this.#sums = new Float64Array(Math.max(rows, 2 * this.#sums.length))
+    const rows = this.#rows()
     const sums = this.#sums
-    if (!differences(this.#high, this.#low, starts, ends, first, rows, sums)) return false
     return readers.every(({ feature }) => {
       const { kind } = this.#kernel.view.plan.features[feature].aggregation
       const out = this.#out[feature]
