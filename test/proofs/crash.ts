@@ -10,6 +10,8 @@ import { openFileObjects } from '../../stores/objects/files/open.ts'
 import { archiveFiles } from '../../stores/tables/archive-files.ts'
 import { openTables } from '../../stores/tables/open-tables.ts'
 import { openLmdbLog } from '../../stores/log/lmdb/open.ts'
+import { AimedKills } from '../support/aimed-kills.ts'
+import type { Tree } from '../support/aimed-kills.ts'
 import { assertCell } from '../support/assert-cell.ts'
 import { tidemarkJson } from '../support/cli-process.ts'
 import { oracleView } from '../support/oracle-view.ts'
@@ -37,7 +39,8 @@ interface Payment {
 
 /**
  * Kill -9 of the whole process tree at random moments, under producers and imports that go on (and are killed too), with exports and changed definitions in
- * between. Afterwards: every acknowledged event is in the archive, nothing is there twice or was never sent, each entity's served features are what the
+ * between; and at moments that are waited for: while archive files are merged, while history is replayed for a changed view, and between the joins of its partitions. The
+ * phases in which those landed are counted, from what the stores show afterwards, and printed. At the end: every acknowledged event is in the archive, nothing is there twice or was never sent, each entity's served features are what the
  * oracle computes from the JSON that was sent, and every vector verifies.
  */
 export async function prove({ rounds = 20, seed }: ProofOptions): Promise<void> {
@@ -57,17 +60,32 @@ class CrashProof {
   readonly #acknowledged: string[] = []
   readonly #from = Date.now() - 3 * DAY
   readonly #interrupted: { path: string; ids: string[] }[] = []
+  readonly #aimed: AimedKills
+  #changes = 0
   #files = 0
 
   constructor(random: Random, after: (fn: () => unknown) => void) {
     this.#random = random
     this.#after = after
     this.#project = temporaryProject({ after } as never, { 'features/card.ts': DEFINITIONS })
+    const start = (): Tree => {
+      const tree = this.#start()
+      return { kill: () => this.#kill(tree) }
+    }
+    this.#aimed = new AimedKills({ project: this.#project, random, start })
   }
 
   async run(rounds: number): Promise<void> {
     await tidemarkJson(this.#project, 'apply')
-    for (let round = 0; round < rounds; round++) await this.#round(round)
+    for (let round = 0; round < rounds; round++) {
+      await this.#round(round)
+      if (round % 2 === 0) await this.#aimed.inHandOver('fraud', () => this.#change())
+      else await this.#aimed.inCompaction('payments', () => this.#sendDirectly())
+    }
+    const phases = [...this.#aimed.landed]
+      .sort(([a], [b]) => (a < b ? -1 : 1))
+      .map(([phase, kills]) => `${phase}: ${kills}`)
+    console.log(`# ${rounds} kills at random moments; aimed kills by phase: ${phases.join('; ')}`)
     const tree = this.#start()
     const url = await this.#untilServing(tree)
     await tidemarkJson(this.#project, 'wait', '--timeout', '120s')
@@ -87,7 +105,7 @@ class CrashProof {
     // A second of producers and imports, at the end of which the tree dies; some of them die before.
     const work = [this.#produce(), this.#produce(), this.#import()]
     if (random.below(3) === 0) work.push(this.#export())
-    if (round % 5 === 4) work.push(this.#redefine(round))
+    if (round % 5 === 4) work.push(this.#redefine())
     await pause(300 + random.below(2500))
     await this.#kill(tree)
     await Promise.all(work)
@@ -97,9 +115,23 @@ class CrashProof {
     }
   }
 
+  /** Events that this process produces by itself: acknowledged when that has returned, before anything is killed. */
+  #sendDirectly(): string[] {
+    const events = this.#events(60)
+    this.#acknowledged.push(...events.map(({ id }) => id))
+    return events.map((event) => JSON.stringify(event))
+  }
+
   #write(count: number): { path: string; ids: string[] } {
+    const events = this.#events(count)
+    const path = join(this.#project, `events-${++this.#files}.jsonl`)
+    writeFileSync(path, `${events.map((event) => JSON.stringify(event)).join('\n')}\n`)
+    return { path, ids: events.map(({ id }) => id) }
+  }
+
+  #events(count: number): Payment[] {
     const random = this.#random
-    const events = Array.from({ length: count }, (): Payment => {
+    return Array.from({ length: count }, (): Payment => {
       const id = `e${this.#sent.size}`
       const payment = {
         id,
@@ -112,9 +144,6 @@ class CrashProof {
       this.#sent.set(id, payment)
       return payment
     })
-    const path = join(this.#project, `events-${++this.#files}.jsonl`)
-    writeFileSync(path, `${events.map((event) => JSON.stringify(event)).join('\n')}\n`)
-    return { path, ids: events.map(({ id }) => id) }
   }
 
   /** Events count as acknowledged when the command has said so; of a killed one any may have been taken in. */
@@ -141,11 +170,15 @@ class CrashProof {
   }
 
   /** A changed view: registered or not, never in part. */
-  async #redefine(round: number): Promise<void> {
-    const text = DEFINITIONS.replace('.default(0)', `.default(${round})`)
-    writeFileSync(join(this.#project, 'features/card.ts'), text)
+  async #redefine(): Promise<void> {
+    this.#change()
     await this.#mayDie('apply')
     await tidemarkJson(this.#project, 'apply')
+  }
+
+  #change(): void {
+    const text = DEFINITIONS.replace('.default(0)', `.default(${++this.#changes})`)
+    writeFileSync(join(this.#project, 'features/card.ts'), text)
   }
 
   /** Whether the command ended by itself, well. One in three is killed at a random moment. */

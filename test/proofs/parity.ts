@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { Random } from '../support/random.ts'
 import { checkKernelCase, kernelCase, shrunk } from '../support/kernel-case.ts'
-import { proveStack } from '../support/stack-case.ts'
+import { kills, proveStack } from '../support/stack-case.ts'
 import type { ProofOptions } from './proof-options.ts'
 
 /** Of the rounds of `prove parity`, one in so many also goes through the whole product. */
@@ -14,6 +14,12 @@ const KERNEL_PER_STACK = 1000
 export async function prove({ rounds = 100_000, seed }: ProofOptions): Promise<void> {
   proveKernel({ rounds, seed })
   await proveStack({ rounds: Math.ceil(rounds / KERNEL_PER_STACK), seed })
+  console.log(
+    `# kills: ${[...kills]
+      .sort(([a], [b]) => (a < b ? -1 : 1))
+      .map(([hit, count]) => `${hit}: ${count}`)
+      .join('; ')}`,
+  )
 }
 
 /** Streamed values and state bytes, and swept values, equal the oracle. */

@@ -5,10 +5,13 @@ import type { Random } from './random.ts'
 /** What a process that was killed throws: nothing after it happens. */
 export class Crash extends Error {}
 
-/** Kills a process before its n-th operation on a store, and mixes its operations with those of others at random. */
+/** Kills a process before its n-th operation on a store, of any kind or of one, and mixes its operations with those of others at random. */
 export class Fuse {
   readonly #random: Random
   #left = Infinity
+  #aim: string | null = null
+  /** The operation before which the process died. */
+  struck: string | null = null
 
   constructor(random: Random) {
     this.#random = random
@@ -17,11 +20,21 @@ export class Fuse {
   /** The process dies before its n-th operation from now on. */
   light(operations: number): void {
     this.#left = operations
+    this.#aim = null
   }
 
-  async burn(): Promise<void> {
+  /** The process dies before its n-th operation of this name from now on. */
+  aim(operation: string, number: number): void {
+    this.#left = number
+    this.#aim = operation
+  }
+
+  async burn(operation: string): Promise<void> {
     for (let turns = this.#random.below(4); turns > 0; turns--) await new Promise((resolve) => setImmediate(resolve))
-    if (this.#left-- <= 0) throw new Crash('killed')
+    if (this.#aim !== null && this.#aim !== operation) return
+    if (this.#left-- > 0) return
+    this.struck = operation
+    throw new Crash('killed')
   }
 }
 
@@ -65,7 +78,7 @@ function faulty<T extends object>(target: T, operations: readonly (keyof T)[], f
       if (typeof value !== 'function') return value
       if (!operations.includes(name as keyof T)) return value.bind(target) as unknown
       return async (...args: unknown[]): Promise<unknown> => {
-        await fuse.burn()
+        await fuse.burn(String(name))
         return (await Reflect.apply(value, target, args)) as unknown
       }
     },

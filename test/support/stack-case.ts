@@ -2,9 +2,12 @@ import assert from 'node:assert/strict'
 import { ApplyRole } from '../../streams/apply-role.ts'
 import { ArchiveRole } from '../../streams/archive.ts'
 import { IngestRole } from '../../streams/ingest.ts'
+import { CompactionRole } from '../../streams/compact-archive.ts'
+import { produce } from '../../streams/produce.ts'
 import { createTopics } from '../../streams/stream-context.ts'
 import type { StreamContext } from '../../streams/stream-context.ts'
 import { assertCell } from './assert-cell.ts'
+import { Crash, faultyContext, Fuse } from './faulty-stores.ts'
 import { Platform, query } from './platform.ts'
 import { jsonOf, randomFields } from './random-events.ts'
 import type { EventFields } from './random-events.ts'
@@ -17,6 +20,18 @@ import type { Answer, Served } from './stack-verdict.ts'
 
 const MINUTE = 60_000
 const HOUR = 60 * MINUTE
+
+/** What a kill is aimed at: a role at work, and the operations on stores before one of which it dies. */
+const AIMS = {
+  produce: ['append'],
+  archive: ['list', 'createFromFile', 'writeProgress'],
+  compaction: ['list', 'createFromFile', 'writeProgress', 'delete'],
+  'hand-over': ['claim', 'claimBackfill', 'flush', 'append', 'join', 'leave'],
+} as const
+/** So many small files of a partition make a merge. */
+const FILES_TO_MERGE = 16
+/** Kills by what they hit, over all logs. */
+export const kills = new Map<string, number>()
 
 /** How many (entity, time) pairs one log is judged at: twice the spine rows, and the reads. */
 export const PAIRS_PER_LOG = 2 * SPINE_ROWS
@@ -142,6 +157,7 @@ class StackCase {
       replay: 1,
       rebalance: 1,
       redefine: 1,
+      kill: 2,
     } as const
     const names = Object.entries(steps).flatMap(([name, weight]) => new Array<string>(weight).fill(name))
     const name = this.#random.pick(names) as keyof typeof steps
@@ -161,7 +177,8 @@ class StackCase {
     ])
   }
 
-  async produce(): Promise<void> {
+  /** By a process that may die meanwhile: then nothing was acknowledged, and nothing may have been taken in. */
+  async produce(context: StreamContext = this.#platform.context): Promise<void> {
     const random = this.#random
     const now = this.#platform.clock.ms
     const events = Array.from({ length: 1 + random.below(40) }, () => {
@@ -177,7 +194,7 @@ class StackCase {
       return randomFields(random, { at: now - late, known: now - random.below(HOUR) })
     })
     const lines = events.flatMap((fields) => (random.below(12) === 0 ? ['{"key":1', jsonOf(fields)] : [jsonOf(fields)]))
-    const { accepted, refused } = await this.#platform.produce('events', lines)
+    const { accepted, refused } = await produce(context, 'events', lines)
     assert.deepEqual([accepted, refused], [events.length, lines.length - events.length])
     for (const fields of events) this.#model.produce(fields)
   }
@@ -233,6 +250,39 @@ class StackCase {
   async restart(): Promise<void> {
     await this.#platform.restart()
     this.#workers = []
+  }
+
+  /** A process dies in the middle of its work; another takes the work up. */
+  async kill(): Promise<void> {
+    const random = this.#random
+    const aim = random.pick(Object.keys(AIMS) as (keyof typeof AIMS)[])
+    const fuse = new Fuse(random)
+    const context = faultyContext(this.#platform.context, fuse)
+    if (aim === 'hand-over') await this.redefine()
+    for (let file = 0; aim === 'compaction' && file < FILES_TO_MERGE; file++) {
+      await this.produce()
+      await this.ingest()
+      await this.archive()
+    }
+    await this.produce()
+    await this.ingest()
+    fuse.aim(random.pick(AIMS[aim]), random.below(aim === 'produce' ? 1 : 6))
+    try {
+      if (aim === 'produce') await this.produce(context)
+      const role =
+        aim === 'hand-over'
+          ? new ApplyRole(context)
+          : aim === 'archive'
+            ? new ArchiveRole(context)
+            : new CompactionRole(context, { wallClock: () => Date.now() + 1000, graceMs: 0 })
+      while (aim !== 'produce' && (await role.runOnce()) > 0);
+    } catch (error) {
+      if (!(error instanceof Crash)) throw error
+    }
+    const hit = fuse.struck === null ? `${aim}: missed` : `${aim}: before ${fuse.struck}`
+    kills.set(hit, (kills.get(hit) ?? 0) + 1)
+    await this.restart()
+    await this.apply()
   }
 
   /** As after a crash between the append of blocks and the advance of the checkpoint. */

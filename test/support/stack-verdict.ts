@@ -5,6 +5,7 @@ import { StateTable } from '../../features/kernel/state-table.ts'
 import { ViewKernel } from '../../features/kernel/view-kernel.ts'
 import { bucketOf, entityKeyBytes } from '../../features/values/entity-key.ts'
 import { keyedLogOf } from '../../registry/keyed-logs.ts'
+import { archiveFiles } from '../../stores/tables/archive-files.ts'
 import type { AsOf } from '../../offline/export.ts'
 import { assertCell } from './assert-cell.ts'
 import { hasErrorCode } from './folders.ts'
@@ -78,9 +79,13 @@ export class StackVerdict {
 
   /** The archive holds the accepted events, each once, per entity in the order of the oracle's log. Gives each its position. */
   async assertArchive(entity: string): Promise<Map<OracleEvent, OracleEvent>> {
-    const { objects } = this.#platform.context
-    const files = (await objects.list(`archive/events.${entity}/`)).filter(({ name }) => name.endsWith('.parquet'))
-    const paths = await Promise.all(files.map(({ name }) => objects.localPath(name)))
+    const { log, objects, tables } = this.#platform.context
+    const topic = await log.topic(`keyed.events.${entity}`)
+    const paths: string[] = []
+    for (let partition = 0; topic !== null && partition < topic.partitions; partition++) {
+      const place = { keyedLog: `events.${entity}`, incarnation: topic.incarnation, partition }
+      for (const { name } of await archiveFiles({ objects, tables }, place)) paths.push(await objects.localPath(name))
+    }
     const from = `read_parquet([${paths.map((path) => `'${path}'`).join(', ')}])`
     const column = entity === 'card' ? 'key' : 'shop'
     const rows =
