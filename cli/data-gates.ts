@@ -63,7 +63,8 @@ export class DataGates {
 
   /** Held by a process while it has the stores open. Database files that are to be written anew are, where nobody else has them open. */
   async openStores(): Promise<ProcessLock> {
-    if (this.isRewritePending) await this.rewriteStores()
+    // Where that fails (no room for a second file), it is tried again by the next one.
+    if (this.isRewritePending) await this.rewriteStores().catch(() => false)
     const lock = await until(() => this.#stores.tryShared())
     if (lock === null) throw new Error('never aborted')
     return lock

@@ -1,6 +1,7 @@
 import { closeSync, fsyncSync, openSync, renameSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { openEnvironment } from './lmdb-environment.ts'
+import type { BinaryDatabase } from './lmdb-environment.ts'
 
 const CHUNK_ENTRIES = 2000
 
@@ -13,6 +14,26 @@ export async function rewriteEnvironment(path: string): Promise<void> {
   rmSync(fresh, { recursive: true, force: true })
   const from = openEnvironment(path)
   const to = openEnvironment(fresh)
+  try {
+    copyEntries(from, to)
+    await to.flushed
+  } catch (error) {
+    await to.close()
+    rmSync(fresh, { recursive: true, force: true })
+    throw error
+  } finally {
+    await from.close()
+  }
+  await to.close()
+  renameSync(join(fresh, 'data.mdb'), join(path, 'data.mdb'))
+  const folder = openSync(path, 'r')
+  fsyncSync(folder)
+  closeSync(folder)
+  rmSync(join(path, 'lock.mdb'), { force: true })
+  rmSync(fresh, { recursive: true, force: true })
+}
+
+function copyEntries(from: BinaryDatabase, to: BinaryDatabase): void {
   let chunk: { key: Buffer; value: Buffer }[] = []
   const write = (): void => {
     to.transactionSync(() => {
@@ -25,13 +46,4 @@ export async function rewriteEnvironment(path: string): Promise<void> {
     if (chunk.length === CHUNK_ENTRIES) write()
   }
   write()
-  await to.flushed
-  await to.close()
-  await from.close()
-  renameSync(join(fresh, 'data.mdb'), join(path, 'data.mdb'))
-  const folder = openSync(path, 'r')
-  fsyncSync(folder)
-  closeSync(folder)
-  rmSync(join(path, 'lock.mdb'), { force: true })
-  rmSync(fresh, { recursive: true, force: true })
 }

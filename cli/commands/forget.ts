@@ -2,10 +2,11 @@ import type { Command } from 'commander'
 import { describeKnown } from '../../features/errors/closest-name.ts'
 import { parseRow } from '../../inference/parse-rows.ts'
 import { failRegistry } from '../../registry/errors.ts'
+import { storeFailure } from '../../stores/store-failure.ts'
 import { forgetKey } from '../../streams/forget/forget-key.ts'
 import type { Forgotten } from '../../streams/forget/forget-key.ts'
 import { ForgottenKey } from '../../streams/forget/forgotten-key.ts'
-import { DataGates } from '../data-gates.ts'
+import type { DataGates } from '../data-gates.ts'
 import { failCli } from '../errors.ts'
 import type { Project } from '../open-project.ts'
 import { describeCount } from '../terminal/describe-amounts.ts'
@@ -42,10 +43,22 @@ export function registerForget(program: Command): void {
         done.push({ removed, json: work.json, gates: work.project.gates })
       })
       for (const { removed, json, gates } of done) {
-        const outcome: Outcome = { entity, removed, erased: await gates.rewriteStores() }
+        const outcome: Outcome = { entity, removed, erased: await rewritten(gates) }
         print(json, outcome, describe(outcome))
       }
     })
+}
+
+/** Whether the database files could be written anew; what hinders it is said. */
+async function rewritten(gates: DataGates): Promise<boolean> {
+  try {
+    return await gates.rewriteStores()
+  } catch (error) {
+    process.stderr.write(
+      `the database files cannot be written anew now: ${storeFailure(error)?.message ?? String(error)}\n`,
+    )
+    return false
+  }
 }
 
 async function forget({ project, signal, progress }: Work, key: ForgottenKey): Promise<Forgotten> {

@@ -9,41 +9,63 @@ import type { FileHandle } from 'node:fs/promises'
  */
 const MAGIC = 'ARROW1'
 const MAGIC_BYTES = 8
+const BLOCK_BYTES = 24
 const METADATA_BYTES_MAX = 256 << 20
 
 /** RangeError where the file is none, ends early, or has lengths that do not fit. */
 export async function checkArrowFile(file: FileHandle): Promise<void> {
   const { size } = await file.stat()
-  if ((await readAt(file, 0, Math.min(6, size))).toString('latin1') !== MAGIC) return checkMessages(file, 0, size)
+  if ((await readAt(file, 0, Math.min(6, size))).toString('latin1') !== MAGIC) return checkStream(file, size)
   const tail = await readAt(file, Math.max(0, size - 10), Math.min(10, size))
   const length = tail.length === 10 ? tail.readUInt32LE(0) : Infinity
   if (tail.toString('latin1', 4) !== MAGIC || length > size - 10 - MAGIC_BYTES)
     throw new RangeError('its end is missing')
-  const footer = await readAt(file, size - 10 - length, length)
-  checkTable(footer, rootOf(footer), FOOTER, 0)
-  await checkMessages(file, MAGIC_BYTES, size - 10 - length)
+  const end = size - 10 - length
+  const footer = await readAt(file, end, length)
+  const root = rootOf(footer)
+  checkTable(footer, root, FOOTER, 0)
+  // Only what the footer names is read: some writers put other things between the messages.
+  for (const place of [8, 10]) {
+    const at = fieldAt(footer, root, place)
+    if (at === 0) continue
+    const blocks = at + footer.readUInt32LE(at)
+    for (let i = 0; i < footer.readUInt32LE(blocks); i++) {
+      const offset = Number(footer.readBigInt64LE(blocks + 4 + BLOCK_BYTES * i))
+      if (!(offset >= 0 && offset < end)) throw new RangeError('a block lies outside of it')
+      await checkMessage(file, offset, end)
+    }
+  }
 }
 
 /** Messages up to the end mark, which must be all there is. */
-async function checkMessages(file: FileHandle, start: number, end: number): Promise<void> {
-  for (let at = start; ;) {
-    if (at + 4 > end) throw new RangeError('it is no Arrow file (IPC file or stream format), or its end is missing')
-    const head = await readAt(file, at, Math.min(8, end - at))
-    const isOld = head.readInt32LE(0) !== -1
-    const length = head.readInt32LE(isOld ? 0 : 4)
-    at += isOld ? 4 : 8
-    if (length === 0) {
-      if (end - at >= MAGIC_BYTES) throw new RangeError('it goes on behind its end')
-      return
-    }
-    if (length < 0 || length > METADATA_BYTES_MAX || at + length > end)
-      throw new RangeError('it is no Arrow file (IPC file or stream format), or it was cut short')
-    const message = await readAt(file, at, length)
-    const root = rootOf(message)
-    checkTable(message, root, MESSAGE, 0)
-    const bodyAt = fieldAt(message, root, 10)
-    at += length + (bodyAt === 0 ? 0 : Number(message.readBigInt64LE(bodyAt)))
+async function checkStream(file: FileHandle, size: number): Promise<void> {
+  for (let at = 0; ;) {
+    const next = await checkMessage(file, at, size)
+    if (next === null) return
+    at = next
   }
+}
+
+/** Returns where the next one begins; null: it is the end mark, and nothing comes behind it. */
+async function checkMessage(file: FileHandle, start: number, end: number): Promise<number | null> {
+  if (start + 4 > end) throw new RangeError('it is no Arrow file (IPC file or stream format), or its end is missing')
+  const head = await readAt(file, start, Math.min(8, end - start))
+  const isOld = head.readInt32LE(0) !== -1
+  const length = head.readInt32LE(isOld ? 0 : 4)
+  const at = start + (isOld ? 4 : 8)
+  if (length === 0) {
+    if (end - at >= MAGIC_BYTES) throw new RangeError('it goes on behind its end')
+    return null
+  }
+  if (length < 0 || length > METADATA_BYTES_MAX || at + length > end)
+    throw new RangeError('it is no Arrow file (IPC file or stream format), or it was cut short')
+  const message = await readAt(file, at, length)
+  const root = rootOf(message)
+  checkTable(message, root, MESSAGE, 0)
+  const bodyAt = fieldAt(message, root, 10)
+  const next = at + length + (bodyAt === 0 ? 0 : Number(message.readBigInt64LE(bodyAt)))
+  if (next < at || next > end) throw new RangeError('a length in its metadata does not fit')
+  return next
 }
 
 async function readAt(file: FileHandle, position: number, length: number): Promise<Buffer> {
@@ -66,7 +88,7 @@ const DICTIONARY_BATCH: TableShape = { 6: RECORD_BATCH }
 const HEADERS: Readonly<Record<number, TableShape>> = { 1: SCHEMA, 2: DICTIONARY_BATCH, 3: RECORD_BATCH }
 /** The header's kind is the field before it. */
 const MESSAGE: TableShape = { 8: (kind) => HEADERS[kind] ?? {}, 12: [KEY_VALUE] }
-const FOOTER: TableShape = { 6: SCHEMA, 8: 24, 10: 24, 12: [KEY_VALUE] }
+const FOOTER: TableShape = { 6: SCHEMA, 8: BLOCK_BYTES, 10: BLOCK_BYTES, 12: [KEY_VALUE] }
 const DEPTH_MAX = 64
 
 function rootOf(bytes: Buffer): number {

@@ -7,6 +7,8 @@ import { shapeOf } from './value-leaves.ts'
 import type { ColumnShape } from './value-leaves.ts'
 
 const NO_NUMBERS = new Float64Array(0)
+/** Of values, to begin with: most files of a live archive are small. */
+const CAPACITY = 1024
 const utf8 = new TextEncoder()
 
 /**
@@ -17,7 +19,7 @@ export class ColumnAccumulator {
   readonly shape: ColumnShape
   readonly #leaf: LeafBuilder
   readonly #rowsMax: number
-  readonly #nulls: Uint8Array
+  #nulls = new Uint8Array(CAPACITY)
   #nullCount = 0
   #rows = 0
 
@@ -25,8 +27,7 @@ export class ColumnAccumulator {
     const stored: ValueType = type.kind === 'timestamp' ? { kind: 'count' } : type
     this.shape = shapeOf(name, stored)
     this.#rowsMax = rowsMax
-    this.#nulls = new Uint8Array(rowsMax)
-    this.#leaf = leafBuilder(type, this.shape.leaves[0].physicalType, rowsMax)
+    this.#leaf = leafBuilder(type, this.shape.leaves[0].physicalType)
   }
 
   /** Rows from…to − 1 of a column of the field's type. */
@@ -34,6 +35,7 @@ export class ColumnAccumulator {
     const at = this.#rows
     this.#rows += to - from
     if (this.#rows > this.#rowsMax) throw new RangeError('a row group takes no more rows')
+    this.#nulls = withRoom(this.#nulls, this.#rows)
     if (column.nulls !== null)
       for (let row = from; row < to; row++)
         if (column.nulls[row] === 1) {
@@ -55,21 +57,29 @@ export class ColumnAccumulator {
   }
 }
 
+/** The array, or a larger one with the same values. */
+function withRoom<A extends Float64Array | BigInt64Array | Int32Array | Uint8Array>(array: A, needed: number): A {
+  if (needed <= array.length) return array
+  const larger = new (array.constructor as new (length: number) => A)(Math.max(needed, 2 * array.length))
+  larger.set(array as never)
+  return larger
+}
+
 interface LeafBuilder {
   append(column: Column, from: number, to: number): void
   finish(shape: ColumnShape, rows: number, nulls: Uint8Array, nullCount: number): LeafChunk
 }
 
-function leafBuilder(type: FieldPlan['type'], physicalType: number, rowsMax: number): LeafBuilder {
+function leafBuilder(type: FieldPlan['type'], physicalType: number): LeafBuilder {
   switch (COLUMN_STORAGE[type.kind]) {
     case 'number':
-      return new NumberLeaf(physicalType, rowsMax)
+      return new NumberLeaf(physicalType)
     case 'bool':
-      return new WordLeaf(new Uint8Array(rowsMax))
+      return new WordLeaf(new Uint8Array(CAPACITY))
     case 'int64':
-      return new WordLeaf(new BigInt64Array(rowsMax))
+      return new WordLeaf(new BigInt64Array(CAPACITY))
     case 'string':
-      return new TextLeaf(rowsMax)
+      return new TextLeaf()
     case 'bytes':
       return new BytesLeaf()
     case 'vector':
@@ -112,15 +122,15 @@ function flatLeaf(
 
 class NumberLeaf implements LeafBuilder {
   readonly #physicalType: number
-  readonly #values: Float64Array
+  #values = new Float64Array(CAPACITY)
   #at = 0
 
-  constructor(physicalType: number, rowsMax: number) {
+  constructor(physicalType: number) {
     this.#physicalType = physicalType
-    this.#values = new Float64Array(rowsMax)
   }
 
   append(column: Column, from: number, to: number): void {
+    this.#values = withRoom(this.#values, this.#at + to - from)
     this.#values.set((column as Column & { storage: 'number' }).values.subarray(from, to), this.#at)
     this.#at += to - from
   }
@@ -156,7 +166,7 @@ function narrowed(physicalType: number, values: Float64Array): LeafValues['numbe
 
 /** int64 and bool. */
 class WordLeaf<A extends BigInt64Array | Uint8Array> implements LeafBuilder {
-  readonly #values: A
+  #values: A
   #at = 0
 
   constructor(values: A) {
@@ -165,6 +175,7 @@ class WordLeaf<A extends BigInt64Array | Uint8Array> implements LeafBuilder {
 
   append(column: Column, from: number, to: number): void {
     const { values } = column as unknown as { values: A }
+    this.#values = withRoom(this.#values, this.#at + to - from)
     this.#values.set(values.subarray(from, to) as never, this.#at)
     this.#at += to - from
   }
@@ -183,18 +194,15 @@ class WordLeaf<A extends BigInt64Array | Uint8Array> implements LeafBuilder {
 
 /** Texts by their number in order of first use. */
 class TextLeaf implements LeafBuilder {
-  readonly #codes: Int32Array
+  #codes = new Int32Array(CAPACITY)
   #count = 0
   #codeOf = new Map<string, number>()
   #texts: Uint8Array[] = []
 
-  constructor(rowsMax: number) {
-    this.#codes = new Int32Array(rowsMax)
-  }
-
   append(column: Column, from: number, to: number): void {
     const { codes, dictionary, nulls } = column as Column & { storage: 'string' }
     const own = new Int32Array(dictionary.length).fill(-1)
+    this.#codes = withRoom(this.#codes, this.#count + to - from)
     for (let row = from; row < to; row++) {
       if (nulls !== null && nulls[row] === 1) continue
       const code = codes[row]

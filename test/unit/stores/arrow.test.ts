@@ -95,6 +95,18 @@ test('files of pyarrow: every type, nulls, dictionaries, views, both formats, LZ
   assert.deepEqual(await tables.describe(join(FILES, 'empty.arrow')), [{ name: 'a', type: 'BIGINT' }])
 })
 
+test('files of polars: text views, categories, plain and zstd', async (context) => {
+  const { tables } = await open(context)
+  for (const name of ['polars.arrow', 'polars-zstd.arrow']) {
+    const rows = await rowsOf(tables, join(FILES, name))
+    assert.deepEqual(rows, [
+      { s: 'a', c: 'x', i: 1n, f: 0.1, b: true, t: 1_704_067_200_000_000n, l: [1.5, 2], by: [97, 98] },
+      { s: null, c: 'y', i: null, f: null, b: null, t: null, l: null, by: null },
+      { s: 'longer than twelve bytes', c: null, i: 2n ** 53n + 1n, f: '-0', b: false, t: -1n, l: [], by: [] },
+    ])
+  }
+})
+
 test('what cannot be taken is refused in a sentence', async (context) => {
   const { tables, folder } = await open(context)
   const refusal = (message: RegExp) => (error: unknown) =>
