@@ -48,16 +48,6 @@ export function registerGet(program: Command): void {
     })
 }
 
-function checkNames(service: string, given: readonly string[], fields: readonly FieldPlan[]): void {
-  const names = fields.map(({ name }) => name)
-  const unknown = given.find((name) => !names.includes(name))
-  if (unknown !== undefined)
-    throw failCli(
-      'TM_USAGE',
-      `${unknown} is neither a key nor a request field of ${service}: expected ${names.join(', ')}${didYouMean(unknown, names)}`,
-    )
-}
-
 function describeSpan(span: Interval | null): string[] {
   return span === null ? ['', ''] : span.map((ms) => new Date(ms).toISOString())
 }
@@ -76,6 +66,16 @@ function checkComplete(
     `${missing.name} (${missing.type.kind}) is missing: ${service} is read by ${all.map(({ name }) => `${name}=…`).join(' ')}`,
     { details: { field: missing.name } },
   )
+}
+
+function checkNames(service: string, given: readonly string[], fields: readonly FieldPlan[]): void {
+  const names = fields.map(({ name }) => name)
+  const unknown = given.find((name) => !names.includes(name))
+  if (unknown !== undefined)
+    throw failCli(
+      'TM_USAGE',
+      `${unknown} is neither a key nor a request field of ${service}: expected ${names.join(', ')}${didYouMean(unknown, names)}`,
+    )
 }
 
 const QUIET: ReadonlySet<StatusName> = new Set(['PRESENT'])
