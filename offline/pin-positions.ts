@@ -1,3 +1,4 @@
+import { keyedLogName } from '../registry/keyed-logs.ts'
 import type { CompiledView } from '../features/kernel/compiled-view.ts'
 import { wholeArchive } from '../stores/tables/archive-files.ts'
 import type { ArchiveProgress } from '../stores/tables/archive-layout.ts'
@@ -16,7 +17,7 @@ export async function pinPositions(
   const incarnations: Record<string, string> = {}
   let completeUntil = Infinity
   for (const { plan } of views) {
-    const keyedLog = `${plan.source.name}.${plan.entity.name}`
+    const keyedLog = keyedLogName(plan.source, plan.entity)
     incarnations[keyedLog] = (await context.log.topic(`keyed.${keyedLog}`))?.incarnation ?? ''
     for (let partition = 0; partition < context.partitions; partition++) {
       const held = progress.get(`${keyedLog}/${partition}`)

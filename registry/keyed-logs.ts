@@ -1,9 +1,10 @@
 import type { CompiledView } from '../features/kernel/compiled-view.ts'
+import { sourceLogName } from '../features/plan/source-plan.ts'
 import type { EntityPlan, SourcePlan } from '../features/plan/source-plan.ts'
 
 /** Tidemark's own log of one source's events by one entity's key, and the view versions that are to be applied from it. */
 export interface KeyedLog {
-  /** `<source>.<entity>`. */
+  /** See `keyedLogName`. */
   readonly name: string
   readonly source: SourcePlan
   readonly entity: EntityPlan
@@ -11,8 +12,13 @@ export interface KeyedLog {
 }
 
 /** The keyed log that feeds a view. */
-export function keyedLogOf({ plan }: CompiledView): string {
-  return `${plan.source.name}.${plan.entity.name}`
+export function keyedLogOf({ plan }: Pick<CompiledView, 'plan'>): string {
+  return keyedLogName(plan.source, plan.entity)
+}
+
+/** `<source>.<entity>`, for later versions of the source `<source>.<version>.<entity>`. */
+export function keyedLogName(source: SourcePlan, entity: EntityPlan): string {
+  return `${sourceLogName(source)}.${entity.name}`
 }
 
 /** Views by the keyed log that feeds them. */

@@ -60,6 +60,7 @@ function sourceParts(source: SourcePlan): Parts {
   for (const field of source.fields) put(parts, `column ${field.name}`, field, describeField(field))
   for (const part of ['topic', 'eventTime', 'arrival'] as const)
     if (source[part] !== null) put(parts, part, source[part], source[part])
+  if (source.version !== undefined) put(parts, 'version', source.version, String(source.version))
   put(parts, 'format', source.format, source.format.kind)
   return parts
 }

@@ -1,6 +1,9 @@
 import type { Candidate, CatalogEntry, DefinitionKind } from './compile-project.ts'
 import { dependants } from './compile-project.ts'
+import { sourceLogName } from '../features/plan/source-plan.ts'
+import type { SourcePlan } from '../features/plan/source-plan.ts'
 import type { ViewPlan } from '../features/plan/view-plan.ts'
+import { isCompatible } from './source-versions.ts'
 import type { TableSchedule } from './schedules.ts'
 import { diffDefinition } from './plan-diff.ts'
 import type { Compiled, PlanDetail } from './plan-diff.ts'
@@ -17,14 +20,21 @@ export interface PlanChange {
   readonly dependants: readonly string[]
   /** What differs inside, part by part; for a new definition its parts. */
   readonly details: readonly PlanDetail[]
-  /** What the backfill replays, where that is known. */
+  /** What the backfill reads, where that is known. */
   readonly estimate: PlanEstimate | null
+  /** Of a source whose layout changes: what becomes of its history. */
+  readonly history: SourceHistory | null
 }
 
 export interface PlanEstimate {
-  /** Events of the keyed log that the view reads. */
+  /** About so many. */
   readonly events: number
+  /** From the view's keyed log; or that is first filled from others; or the source's topic is read again from its beginning. */
+  readonly how: 'replay' | 'fill' | 'read-again'
 }
+
+/** `taken-over`: with origins and arrivals, new columns are null in it. `read-again`: from the source's topic; files have to be imported again. */
+export type SourceHistory = 'taken-over' | 'read-again'
 
 /** A changed owner, tag, description or freshness: told, but no new version. */
 export interface CatalogChange {
@@ -40,8 +50,8 @@ export interface PlanReport {
   readonly catalogue: readonly CatalogChange[]
 }
 
-/** Number of events of a keyed log (`<source>.<entity>`), or null where nobody knows. */
-export type CountEvents = (keyedLog: string) => Promise<number | null>
+/** What a new version of a view has to read; null: nothing, or nobody knows. */
+export type CountEvents = (view: ViewPlan) => Promise<PlanEstimate | null>
 
 /** What a report compares with. */
 export interface ReportSource {
@@ -72,9 +82,8 @@ export async function planReport(source: ReportSource): Promise<PlanReport> {
 async function planChange(source: ReportSource, candidate: Candidate, from: string | null): Promise<PlanChange> {
   const { kind, name, version } = candidate
   const before = from === null ? null : await source.compiled(kind, from)
-  const backfill = kind === 'view' && from !== null
-  const plan = candidate.plan as ViewPlan
-  const events = backfill ? ((await source.countEvents?.(`${plan.source.name}.${plan.entity.name}`)) ?? null) : null
+  const estimate = kind === 'view' ? ((await source.countEvents?.(candidate.plan as ViewPlan)) ?? null) : null
+  const backfill = kind === 'view' && (from !== null || estimate !== null)
   return {
     kind,
     name,
@@ -83,7 +92,9 @@ async function planChange(source: ReportSource, candidate: Candidate, from: stri
     backfill,
     dependants: dependants(source.candidates, kind, name),
     details: diffDefinition(kind, before, candidate),
-    estimate: events === null ? null : { events },
+    estimate,
+    history:
+      kind === 'source' && before !== null ? historyOf(before.plan as SourcePlan, candidate.plan as SourcePlan) : null,
   }
 }
 
@@ -97,7 +108,13 @@ async function removal(source: ReportSource, kind: DefinitionKind, name: string,
     dependants: dependants(source.candidates, kind, name),
     details: diffDefinition(kind, await source.compiled(kind, from), null),
     estimate: null,
+    history: null,
   }
+}
+
+function historyOf(before: SourcePlan, after: SourcePlan): SourceHistory | null {
+  if (sourceLogName(before) === sourceLogName(after)) return null
+  return isCompatible(before, after) ? 'taken-over' : 'read-again'
 }
 
 function catalogChanges(registered: readonly CatalogEntry[], candidates: readonly Candidate[]): CatalogChange[] {

@@ -15,6 +15,7 @@ import { withLineage } from './lineage.ts'
 import type { TableSchedule } from './schedules.ts'
 import { moveServingAlias, readServiceAliases } from './serving-aliases.ts'
 import type { ServiceAlias } from './serving-aliases.ts'
+import { numberSourceVersions } from './source-versions.ts'
 import { ViewSets } from './view-sets.ts'
 import { describeKnown } from '../features/errors/closest-name.ts'
 
@@ -55,13 +56,18 @@ export class Registry {
 
   /** What `apply` would change, part by part, and what it costs where `countEvents` knows; writes nothing. */
   async plan(projectDir: string, countEvents: CountEvents | null = null): Promise<PlanReport> {
-    return this.#report(await compileProject(projectDir), countEvents)
+    return this.#report(await this.#compile(projectDir), countEvents)
   }
 
   /** Registers new versions, in one transaction. Old versions stay as they are, and services serve theirs until the new one's views are live. */
-  async apply(projectDir: string, now: number, git: GitState = { commit: null, dirty: false }): Promise<PlanReport> {
-    const candidates = await compileProject(projectDir)
-    const report = await this.#report(candidates, null)
+  async apply(
+    projectDir: string,
+    now: number,
+    git: GitState = { commit: null, dirty: false },
+    countEvents: CountEvents | null = null,
+  ): Promise<PlanReport> {
+    const candidates = await this.#compile(projectDir)
+    const report = await this.#report(candidates, countEvents)
     await this.#metadata.db.transaction().execute(async (db) => {
       for (const { kind, name, version, plan, code, catalog } of candidates) {
         const row = {
@@ -130,6 +136,18 @@ export class Registry {
       const { schedule = null } = JSON.parse(data) as Partial<Candidate['catalog']>
       return schedule === null ? [] : [{ source: name, schedule }]
     })
+  }
+
+  /** The plans of a source that were ever registered, oldest first. */
+  async sourceVersions(name: string): Promise<SourcePlan[]> {
+    const rows = await this.#metadata.db
+      .selectFrom('versions')
+      .select('plan')
+      .where('kind', '=', 'source')
+      .where('name', '=', name)
+      .orderBy('created_at')
+      .execute()
+    return rows.map(({ plan }) => JSON.parse(plan) as SourcePlan)
   }
 
   async entities(): Promise<EntityPlan[]> {
@@ -257,6 +275,14 @@ export class Registry {
     const services: CompiledService[] = []
     for (const version of (await this.#aliases('service')).values()) services.push(await this.service(version))
     return services
+  }
+
+  async #compile(projectDir: string): Promise<Candidate[]> {
+    const candidates = await compileProject(projectDir)
+    const registered = new Map<string, SourcePlan[]>()
+    for (const { kind, name } of candidates)
+      if (kind === 'source') registered.set(name, await this.sourceVersions(name))
+    return numberSourceVersions(candidates, registered)
   }
 
   async #report(candidates: readonly Candidate[], countEvents: CountEvents | null): Promise<PlanReport> {

@@ -1,3 +1,4 @@
+import { sourceLogName } from '../features/plan/source-plan.ts'
 import type { KeyedLog } from '../registry/keyed-logs.ts'
 import type { Marker } from '../stores/online/online-store.ts'
 import { readKeyedRecord } from './keyed-reader.ts'
@@ -41,7 +42,8 @@ export async function countAppliedSince(context: StreamContext, since: AppliedPo
 async function countedPartitions(context: StreamContext): Promise<{ keyedLog: KeyedLog; partition: number }[]> {
   const counted = new Map<string, KeyedLog>()
   for (const keyedLog of await context.registry.keyedLogs()) {
-    if (!counted.has(keyedLog.source.name)) counted.set(keyedLog.source.name, keyedLog)
+    const name = sourceLogName(keyedLog.source)
+    if (!counted.has(name)) counted.set(name, keyedLog)
   }
   const partitions = Array.from({ length: context.partitions }, (_, partition) => partition)
   return [...counted.values()].flatMap((keyedLog) => partitions.map((partition) => ({ keyedLog, partition })))

@@ -6,6 +6,7 @@ import { KeyedPartition } from './keyed-partition.ts'
 import { moveServingAliases } from './live-views.ts'
 import type { RecentBlocks } from './recent-blocks.ts'
 import { FedLogs, openFeeds } from './source-feeds.ts'
+import { usedSources } from './stream-context.ts'
 import type { StreamContext } from './stream-context.ts'
 
 /** States that a sweep looks at in one step of each partition, how often, and how long it rests when it has seen all. */
@@ -45,7 +46,7 @@ export class ApplyRole {
   /** Makes views live that have no history to replay, and lets services read them. For a process that applies nothing. */
   async begin(): Promise<void> {
     const { registry } = this.#context
-    for (const source of await registry.sources()) await openFeeds(this.#context, source)
+    for (const source of await usedSources(this.#context)) await openFeeds(this.#context, source)
     for (const keyedLog of await this.#fed.among(await registry.keyedLogs())) {
       for (let partition = 0; partition < this.#context.partitions; partition++)
         await KeyedPartition.claim(this.#context, keyedLog, partition).catch(ignoreFenced)

@@ -4,6 +4,7 @@ import type { PartitionPlace } from '../stores/tables/archive-files.ts'
 import type { ArchiveProgress } from '../stores/tables/archive-layout.ts'
 import { recordArchiveHash } from '../stores/tables/archive-hashes.ts'
 import { ArchiveWriter } from './archive-writer.ts'
+import { isHistoryRead } from './ingest.ts'
 import { readKeyedRecord } from './keyed-reader.ts'
 import { OriginFilter } from './origin-filter.ts'
 import { FedLogs } from './source-feeds.ts'
@@ -42,11 +43,13 @@ export class ArchiveRole {
     return archived
   }
 
-  async #archive(keyedLog: KeyedLog, partition: number, settled: number): Promise<number> {
+  async #archive(keyedLog: KeyedLog, partition: number, settledTime: number): Promise<number> {
     const { log, metadata } = this.#context
     const topic = await log.createTopic(keyedTopic(keyedLog.name), { partitions: this.#context.partitions })
     const key = `${keyedLog.name}/${partition}`
     const held = (await metadata.readProgress<ArchiveProgress>('archive', key)) ?? NOTHING
+    // Events that arrived earlier are still to come: nothing is complete yet.
+    const settled = (await isHistoryRead(this.#context, keyedLog.source)) ? settledTime : held.completeUntil
     if (held.nextOffset === (await log.endOffset(topic.name, partition))) {
       // The first look of a process always counts: a command that archives by itself means everything up to now.
       const isFirst = !this.#looked.has(key)

@@ -18,6 +18,8 @@ export interface DeadLetter {
   readonly base64?: true
   /** The offset of the letter that this one stands for from now on: replay moves letters behind those it replayed before. */
   readonly movedFrom?: number
+  /** When the event arrived, where that was before this letter was appended: a moved letter, or history that is read again. Epoch ms. */
+  readonly arrivedAt?: number
 }
 
 export interface StoredLetter extends DeadLetter {
@@ -38,6 +40,17 @@ export function deadLetterAppends(source: string, letters: readonly DeadLetter[]
   if (letters.length === 0) return []
   const values = letters.map((letter) => encoder.encode(JSON.stringify(letter)))
   return [{ topic: deadTopic(source), partition: 0, values }]
+}
+
+/** The letter that stands for another from now on. */
+export function movedLetter(letter: StoredLetter): DeadLetter {
+  const { code, reason, origin, sequence, payload, base64, offset } = letter
+  return { code, reason, origin, sequence, payload, base64, movedFrom: offset, arrivedAt: arrivalOf(letter) }
+}
+
+/** When the event arrived, had it been taken in. Epoch ms. */
+export function arrivalOf({ appendTime, arrivedAt }: StoredLetter): number {
+  return arrivedAt ?? appendTime
 }
 
 export function letterPayload(line: EventLine): Pick<DeadLetter, 'payload' | 'base64'> {

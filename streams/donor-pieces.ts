@@ -1,11 +1,14 @@
+import { sourceLogName } from '../features/plan/source-plan.ts'
+import type { SourcePlan } from '../features/plan/source-plan.ts'
 import type { Log } from '../stores/log/log.ts'
 import type { Sequence } from './block.ts'
 import { LetterOutcomes } from './dead-letter-outcomes.ts'
-import { readDeadLetters } from './dead-letters.ts'
+import { readDeadLetters, arrivalOf } from './dead-letters.ts'
 import type { LetterSequences, StoredLetter } from './dead-letters.ts'
 import type { Piece } from './donor-order.ts'
 import { failStream } from './errors.ts'
 import { isAfter, OriginFilter } from './origin-filter.ts'
+import type { TakenOver } from './source-feeds.ts'
 import { deadTopic, keyedTopic } from './stream-context.ts'
 import { decodeKeyedSequences } from './thinned-block.ts'
 
@@ -19,6 +22,8 @@ export interface BlockPiece extends Piece {
   readonly partition: number
   readonly offset: number
   readonly first: number
+  /** What its block was written as. */
+  readonly source: SourcePlan
 }
 
 /** A dead letter that no keyed log had a key for. */
@@ -30,27 +35,60 @@ export interface LetterPiece extends Piece {
 export type DonorPiece = BlockPiece | LetterPiece
 
 interface DonorPartition {
+  readonly source: SourcePlan
+  /** Read up to here for good. */
+  readonly limit: number | null
   readonly topic: string
   readonly partition: number
   readonly filter: OriginFilter
   next: number
 }
 
+/** Where the history of a keyed log is. */
+export interface Donors {
+  readonly source: SourcePlan
+  /** Versions of the source whose history this one takes over. */
+  readonly others: readonly SourcePlan[]
+  /** From them only what comes before this record of the source's topic. */
+  readonly origin: string
+  readonly before: number
+  /** How far their logs are read, by `<topic>/<partition>`, where they were taken over already; null: up to now. */
+  readonly limits: Readonly<Record<string, number>> | null
+  /** The keyed log itself, which is left out. */
+  readonly target: string
+}
+
 /** All that a source's keyed logs hold, but for one of them, and the events that none of them had a key for. Each `scan` gives what came since the one before. */
 export class DonorPieces {
   readonly #log: Log
+  readonly #sources: readonly SourcePlan[]
   readonly #source: string
   readonly #target: string
+  readonly #limits: Donors['limits']
+  readonly #before: Pick<Donors, 'origin' | 'before'>
   readonly #partitions = new Map<string, DonorPartition>()
   readonly #seenLetters: LetterSequences = new Map()
   #nextLetter = 0
   #outcomes: LetterOutcomes | null = null
 
-  /** `source`: its `sourceLogName`; `target`: the keyed log that is left out. */
-  constructor(log: Log, source: string, target: string) {
+  constructor(log: Log, donors: Donors) {
     this.#log = log
-    this.#source = source
-    this.#target = target
+    this.#sources = [donors.source, ...donors.others]
+    this.#source = sourceLogName(donors.source)
+    this.#target = donors.target
+    this.#limits = donors.limits
+    this.#before = donors
+  }
+
+  /** Where the logs of other versions were read to. */
+  get takenOver(): TakenOver {
+    const others = [...this.#partitions].filter(([, { source }]) => this.#isOther(source))
+    const { origin, before } = this.#before
+    return { ends: Object.fromEntries(others.map(([name, { next }]) => [name, next])), origin, before }
+  }
+
+  #isOther(source: SourcePlan): boolean {
+    return sourceLogName(source) !== this.#source
   }
 
   /** As of the last scan. */
@@ -60,7 +98,8 @@ export class DonorPieces {
 
   /** Appends that fail with TM_LOG_CONFLICT once there is more than was scanned. */
   get guards(): { topic: string; partition: number; values: []; ifEnd: number }[] {
-    const ends = [...this.#partitions.values()].map(({ topic, partition, next }) => ({ topic, partition, ifEnd: next }))
+    const open = [...this.#partitions.values()].filter(({ limit }) => limit === null)
+    const ends = open.map(({ topic, partition, next }) => ({ topic, partition, ifEnd: next }))
     const letters = { topic: deadTopic(this.#source), partition: 0, ifEnd: this.#nextLetter }
     return [...ends, letters].map((end) => ({ ...end, values: [] }))
   }
@@ -89,15 +128,16 @@ export class DonorPieces {
   }
 
   async #readEnds(): Promise<Map<string, number>> {
-    const prefix = keyedTopic(`${this.#source}.`)
     const ends = new Map<string, number>()
     for (const { name: topic, partitions } of await this.#log.listTopics()) {
-      if (!topic.startsWith(prefix) || topic === keyedTopic(this.#target)) continue
+      const source = this.#sources.find((one) => isKeyedTopicOf(one, topic))
+      if (source === undefined || topic === keyedTopic(this.#target)) continue
       for (let partition = 0; partition < partitions; partition++) {
         const name = nameOf({ topic, partition })
+        const limit = this.#limits !== null && this.#isOther(source) ? (this.#limits[name] ?? 0) : null
         if (!this.#partitions.has(name))
-          this.#partitions.set(name, { topic, partition, filter: new OriginFilter(), next: 0 })
-        ends.set(name, await this.#log.endOffset(topic, partition))
+          this.#partitions.set(name, { topic, partition, source, limit, filter: new OriginFilter(), next: 0 })
+        ends.set(name, limit ?? (await this.#log.endOffset(topic, partition)))
       }
     }
     const letters = deadTopic(this.#source)
@@ -106,7 +146,7 @@ export class DonorPieces {
   }
 
   async #scanPartition(from: DonorPartition, end: number): Promise<BlockPiece[]> {
-    const { topic, partition } = from
+    const { topic, partition, source } = from
     const pieces: BlockPiece[] = []
     while (from.next < end) {
       const records = await this.#log.read(topic, partition, from.next, FETCH_BYTES)
@@ -115,7 +155,10 @@ export class DonorPieces {
         if (offset >= end) break
         const at = scanRecord(from, offset, value)
         from.next = offset + 1
-        if (at !== null) pieces.push({ kind: 'block', topic, partition, offset, appendTime, ...at })
+        if (at === null) continue
+        const isReadAgain = at.origin === this.#before.origin && at.from.offset >= this.#before.before
+        if (!isReadAgain || !this.#isOther(source))
+          pieces.push({ kind: 'block', topic, partition, offset, source, appendTime, ...at })
       }
     }
     from.next = end
@@ -132,8 +175,8 @@ export class DonorPieces {
         if (letter.offset >= end || letter.code !== 'TM_EVENT_KEY_NULL' || !isOpen(this.#outcomes, letter)) continue
         const [offset, index] = letter.sequence
         const at = { offset, index }
-        const { origin, appendTime } = letter
-        pieces.push({ kind: 'letter', letter, origin, from: at, to: at, rows: 1, appendTime })
+        const { origin } = letter
+        pieces.push({ kind: 'letter', letter, origin, from: at, to: at, rows: 1, appendTime: arrivalOf(letter) })
       }
     }
     this.#nextLetter = end
@@ -169,6 +212,12 @@ function readSequences(value: Uint8Array, where: string): ReturnType<typeof deco
       cause,
     })
   }
+}
+
+function isKeyedTopicOf(source: SourcePlan, topic: string): boolean {
+  const prefix = keyedTopic(`${sourceLogName(source)}.`)
+  // The logs of a later version have its number where an entity's name stands.
+  return topic.startsWith(prefix) && !topic.includes('.', prefix.length)
 }
 
 function nameOf({ topic, partition }: { topic: string; partition: number }): string {

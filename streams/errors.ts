@@ -78,12 +78,6 @@ export const STREAM_ERRORS = {
     status: 409,
     meaning: 'Another worker has taken over this partition. This one lets go.',
   },
-  TM_SOURCE_CHANGED: {
-    disposition: 'reject',
-    status: 422,
-    meaning:
-      'The columns, their types or the event time of a source with history would change. Declare the new layout as a source of another name.',
-  },
   TM_WAIT_TIMEOUT: {
     disposition: 'retry',
     status: 503,

@@ -3,7 +3,7 @@ import type { TidemarkError } from '../features/errors/tidemark-error.ts'
 import { sourceLogName } from '../features/plan/source-plan.ts'
 import type { KeyedLog } from '../registry/keyed-logs.ts'
 import { KeyedLogFill } from './keyed-log-fill.ts'
-import { isConflict, SourceFeeds } from './source-feeds.ts'
+import { isConflict, otherDonors, SourceFeeds } from './source-feeds.ts'
 import type { StreamContext } from './stream-context.ts'
 
 /** Keyed logs of further entities → filled with the history of their source, then fed like the others. */
@@ -27,8 +27,9 @@ export class FillRole {
     let moved = 0
     for (const keyedLog of await this.#context.registry.keyedLogs()) {
       const feeds = await this.#feedsOf(keyedLog)
+      if (feeds.isFed(keyedLog.name) || this.#stopped.has(keyedLog.name)) continue
       // Without any history producers begin to feed it themselves.
-      if (feeds.isNew || feeds.isFed(keyedLog.name) || this.#stopped.has(keyedLog.name)) continue
+      if (feeds.isNew && (await otherDonors(this.#context, keyedLog.source)).length === 0) continue
       moved += await this.#step(keyedLog, feeds)
     }
     return moved
@@ -45,7 +46,7 @@ export class FillRole {
   async #step(keyedLog: KeyedLog, feeds: SourceFeeds): Promise<number> {
     const { name } = keyedLog
     try {
-      const fill = this.#fills.get(name) ?? (await KeyedLogFill.open(this.#context, keyedLog))
+      const fill = this.#fills.get(name) ?? (await KeyedLogFill.open(this.#context, keyedLog, feeds))
       this.#fills.set(name, fill)
       const events = await fill.step(feeds)
       if (events === null) this.#fills.delete(name)

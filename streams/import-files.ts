@@ -1,3 +1,4 @@
+import { sourceLogName } from '../features/plan/source-plan.ts'
 import { createHash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
 import type { Column, NumberColumn } from '../features/values/column.ts'
@@ -63,7 +64,7 @@ async function hashFile(path: string): Promise<string> {
   return hash.digest('hex')
 }
 
-/** Progress scope `import`, by origin. */
+/** Progress scope `import`, by source version and origin. */
 interface ImportProgress {
   /** Rows that were appended or refused. */
   readonly rows: number
@@ -79,11 +80,10 @@ interface EarlierImport extends ImportProgress {
  * it took in are none, even where the schema takes in less.
  */
 async function earlierImport({ log, metadata }: StreamContext, source: string, origin: string): Promise<EarlierImport> {
-  const held = await metadata.readProgress<ImportProgress>('import', origin)
+  const held = await metadata.readProgress<ImportProgress>('import', `${source}/${origin}`)
   const codes = new Map<number, string>()
   for await (const { letters } of readDeadLetters(log, source))
-    for (const letter of letters)
-      if (letter.origin === origin && letter.movedFrom === undefined) codes.set(letter.sequence[0], letter.code)
+    for (const letter of letters) if (letter.origin === origin) codes.set(letter.sequence[0], letter.code)
   return { rows: held?.rows ?? 0, letters: codes }
 }
 
@@ -103,7 +103,7 @@ async function importFile(
   const { source, origin } = job
   const { buckets, partitions, log } = context
   let lastSent: LastSent = {}
-  const held = await earlierImport(context, source.name, origin)
+  const held = await earlierImport(context, sourceLogName(source), origin)
   let firstRow = 0
   const keys = (await context.registry.entities()).flatMap((entity) => entity.columns)
   for await (const { rows, columns: read } of context.tables.readColumns(
@@ -120,7 +120,7 @@ async function importFile(
       const blocks = keyedLogs.flatMap(({ name, entity }) =>
         repartition({ topic: keyedTopic(name), source, entity, buckets, partitions }, taken.events, sent),
       )
-      await log.appendAll([...deadLetterAppends(source.name, taken.letters), ...blocks, feeds.guard])
+      await log.appendAll([...deadLetterAppends(sourceLogName(source), taken.letters), ...blocks, feeds.guard])
       lastSent = sent
       return { accepted: taken.events.length, refused: taken.refused }
     })
@@ -129,7 +129,9 @@ async function importFile(
     for (const { code } of refused.values()) total.codes[code] = (total.codes[code] ?? 0) + 1
     firstRow += rows
     if (firstRow > held.rows)
-      await context.metadata.writeProgress('import', origin, { rows: firstRow } satisfies ImportProgress)
+      await context.metadata.writeProgress('import', `${sourceLogName(source)}/${origin}`, {
+        rows: firstRow,
+      } satisfies ImportProgress)
     onProgress?.(total.accepted + total.refused)
   }
 }

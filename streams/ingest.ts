@@ -1,8 +1,9 @@
+import { sourceLogName } from '../features/plan/source-plan.ts'
 import type { SourcePlan } from '../features/plan/source-plan.ts'
 import { canonicalJson } from '../features/plan/canonical-json.ts'
 import { gather } from '../features/values/gather.ts'
 import type { KeyedLog } from '../registry/keyed-logs.ts'
-import type { LogRecord } from '../stores/log/log.ts'
+import type { LogRecord, TopicInfo } from '../stores/log/log.ts'
 import { deadLetterAppends, letterPayload } from './dead-letters.ts'
 import type { DeadLetter } from './dead-letters.ts'
 import { rowsWithKeys } from './decode-events.ts'
@@ -14,7 +15,7 @@ import type { BlockAppend, LastSent } from './keyed-append.ts'
 import type { RecentBlocks } from './recent-blocks.ts'
 import { isConflict, openFeeds } from './source-feeds.ts'
 import type { SourceFeeds } from './source-feeds.ts'
-import { keyedTopic, sourceTopic } from './stream-context.ts'
+import { keyedTopic, sourceTopic, usedSources } from './stream-context.ts'
 import type { StreamContext } from './stream-context.ts'
 
 const FETCH_BYTES = 4 << 20
@@ -24,6 +25,18 @@ export interface IngestCheckpoint {
   readonly incarnation: string
   readonly nextOffset: number
   readonly lastSent: LastSent
+  /** Records below are the history of a later source version: their events arrived when they were appended to the source's topic. */
+  readonly historyEnd: number
+  /** Of a source version that takes over what others have: it is not fed yet, and its ingest will begin here. */
+  readonly isTakingOver?: true
+}
+
+/** Whether ingest has read what was in a source's topic when this version of it began to be fed. */
+export async function isHistoryRead({ log, metadata }: StreamContext, source: SourcePlan): Promise<boolean> {
+  const held = await metadata.readProgress<IngestCheckpoint>('ingest', sourceLogName(source))
+  if (held !== null) return held.nextOffset >= held.historyEnd
+  if ((source.version ?? 1) === 1 || (await log.topic(sourceTopic(source.name))) === null) return true
+  return (await log.endOffset(sourceTopic(source.name), 0)) === 0
 }
 
 interface Fetched {
@@ -31,6 +44,7 @@ interface Fetched {
   readonly records: readonly LogRecord[]
   /** Advanced. */
   readonly lastSent: LastSent
+  readonly historyEnd: number
 }
 
 interface Converted {
@@ -63,34 +77,36 @@ export class IngestRole {
   async runOnce(): Promise<number> {
     let moved = 0
     this.#isBehind = false
-    for (const source of await this.#context.registry.sources()) moved += await this.#ingest(source)
+    for (const source of await usedSources(this.#context)) moved += await this.#ingest(source)
     return moved
   }
 
   async #ingest(source: SourcePlan): Promise<number> {
     const { log, metadata } = this.#context
-    const { feeds, keyedLogs } = await openFeeds(this.#context, source, this.#feeds.get(source.name))
-    this.#feeds.set(source.name, feeds)
+    const name = sourceLogName(source)
+    const { feeds, keyedLogs } = await openFeeds(this.#context, source, this.#feeds.get(name))
+    this.#feeds.set(name, feeds)
     // What no view reads stays in the topic, for the first one that will.
     if (keyedLogs.length === 0) return 0
     const topic = await log.topic(sourceTopic(source.name))
     if (topic === null) return 0
-    const held = await metadata.readProgress<IngestCheckpoint>('ingest', source.name)
+    const held = await metadata.readProgress<IngestCheckpoint>('ingest', name)
     if (held !== null && held.incarnation !== topic.incarnation) {
       throw failStream(
         'TM_STREAM_GAP',
         `source ${source.name} was made anew (incarnation ${topic.incarnation}, ingest had read ${held.incarnation}): its checkpoint does not fit; use a fresh data folder or name the source anew`,
       )
     }
-    const checkpoint = held ?? { incarnation: topic.incarnation, nextOffset: 0, lastSent: {} }
+    const checkpoint = held ?? (await this.#begin(source, topic))
     const records = await log.read(topic.name, 0, checkpoint.nextOffset, FETCH_BYTES)
     if (records.length === 0) return 0
     const nextOffset = records[records.length - 1].offset + 1
     if ((await log.endOffset(topic.name, 0)) > nextOffset) this.#isBehind = true
     const lastSent = laterSent(checkpoint.lastSent, feeds.lastSent)
-    const fetched = { origin: `${topic.incarnation}/0`, records, lastSent }
+    const { historyEnd } = checkpoint
+    const fetched = { origin: `${topic.incarnation}/0`, records, lastSent, historyEnd }
     const { events, blocks, letters } = this.#convert(source, keyedLogs, fetched)
-    const all = [...blocks, ...deadLetterAppends(source.name, letters)]
+    const all = [...blocks, ...deadLetterAppends(name, letters)]
     if (all.length > 0) {
       try {
         const results = await log.appendAll([...all, feeds.guard])
@@ -101,12 +117,24 @@ export class IngestRole {
         return 1
       }
     }
-    await metadata.writeProgress('ingest', source.name, { ...checkpoint, nextOffset, lastSent })
+    const { incarnation } = checkpoint
+    await metadata.writeProgress('ingest', name, {
+      incarnation,
+      nextOffset,
+      lastSent,
+      historyEnd,
+    } satisfies IngestCheckpoint)
     return events
   }
 
+  /** A later version of a source reads the topic from its beginning: that is the history that it has. */
+  async #begin({ version = 1 }: SourcePlan, topic: TopicInfo): Promise<IngestCheckpoint> {
+    const historyEnd = version === 1 ? 0 : await this.#context.log.endOffset(topic.name, 0)
+    return { incarnation: topic.incarnation, nextOffset: 0, lastSent: {}, historyEnd }
+  }
+
   #convert(source: SourcePlan, keyedLogs: readonly KeyedLog[], fetched: Fetched): Converted {
-    const { origin, records, lastSent } = fetched
+    const { origin, records, lastSent, historyEnd } = fetched
     const decoded = this.#decoder(source).decode(records.map(({ value }) => value))
     const { recordOf, lineOf } = decoded
     const entities = keyedLogs.map(({ entity }) => entity)
@@ -124,17 +152,23 @@ export class IngestRole {
         reason,
         origin,
         sequence: [records[record].offset, line],
+        ...(records[record].offset < historyEnd ? { arrivedAt: records[record].appendTime } : {}),
         ...letterPayload(payload),
       }))
     const sequenceOffset = new Float64Array(rows.length)
-    for (let i = 0; i < rows.length; i++) sequenceOffset[i] = records[recordOf[rows[i]]].offset
+    const arrival = new Float64Array(rows.length).fill(NaN)
+    for (let i = 0; i < rows.length; i++) {
+      const { offset, appendTime } = records[recordOf[rows[i]]]
+      sequenceOffset[i] = offset
+      if (offset < historyEnd) arrival[i] = appendTime
+    }
     const events = {
       origin,
       length: rows.length,
       sequenceOffset,
       sequenceIndex: gather(lineOf, rows, new Int32Array(rows.length)),
       eventTime,
-      arrival: new Float64Array(rows.length).fill(NaN),
+      arrival,
       columns,
     }
     const { buckets, partitions } = this.#context
@@ -146,11 +180,11 @@ export class IngestRole {
 
   /** Kept, with the texts that it knows, as long as the source's schema is the same. */
   #decoder(source: SourcePlan): RecordDecoder {
-    const held = this.#decoders.get(source.name)
+    const held = this.#decoders.get(sourceLogName(source))
     const schema = canonicalJson([source.fields, source.eventTime])
     if (held?.schema === schema) return held.decoder
     const decoder = new RecordDecoder(source)
-    this.#decoders.set(source.name, { schema, decoder })
+    this.#decoders.set(sourceLogName(source), { schema, decoder })
     return decoder
   }
 }

@@ -1,20 +1,20 @@
-import { sourceLogName } from '../features/plan/source-plan.ts'
 import { concatColumns } from '../features/values/concat-columns.ts'
 import { gather, gatherColumn } from '../features/values/gather.ts'
 import type { KeyedLog } from '../registry/keyed-logs.ts'
 import type { TopicAppend } from '../stores/log/log.ts'
 import type { Sequence } from './block.ts'
-import { payloadOf } from './dead-letters.ts'
+import { payloadOf, arrivalOf } from './dead-letters.ts'
 import type { StoredLetter } from './dead-letters.ts'
 import { decodeJson } from './decode-json.ts'
 import { orderPieces } from './donor-order.ts'
 import type { PieceGroup } from './donor-order.ts'
 import { DonorPieces, isAbove } from './donor-pieces.ts'
-import type { BlockPiece, DonorPiece, LetterPiece } from './donor-pieces.ts'
+import type { BlockPiece, DonorPiece, Donors, LetterPiece } from './donor-pieces.ts'
 import { repartition, rowsWithoutKey } from './keyed-append.ts'
 import type { LastSent, OriginEvents } from './keyed-append.ts'
 import { OriginFilter } from './origin-filter.ts'
-import { isConflict } from './source-feeds.ts'
+import { isConflict, otherDonors } from './source-feeds.ts'
+import { beginTakeOver, columnsAs, endTakeOver } from './take-over.ts'
 import type { SourceFeeds } from './source-feeds.ts'
 import { keyedTopic, sourceTopic } from './stream-context.ts'
 import type { StreamContext } from './stream-context.ts'
@@ -53,14 +53,21 @@ export class KeyedLogFill {
   #eventsTotal = 0
   #keyless = 0
 
-  private constructor(context: StreamContext, keyedLog: KeyedLog) {
+  private constructor(context: StreamContext, keyedLog: KeyedLog, donors: Omit<Donors, 'source' | 'target'>) {
     this.#context = context
     this.#keyedLog = keyedLog
-    this.#donors = new DonorPieces(context.log, sourceLogName(keyedLog.source), keyedLog.name)
+    this.#donors = new DonorPieces(context.log, { source: keyedLog.source, target: keyedLog.name, ...donors })
   }
 
-  static async open(context: StreamContext, keyedLog: KeyedLog): Promise<KeyedLogFill> {
-    const fill = new KeyedLogFill(context, keyedLog)
+  /** While no log of the source is fed, it takes over what compatible versions of it have; later what it took over then. */
+  static async open(context: StreamContext, keyedLog: KeyedLog, feeds: SourceFeeds): Promise<KeyedLogFill> {
+    const others = await otherDonors(context, keyedLog.source)
+    const { takenOver } = feeds
+    const from =
+      feeds.fed.length > 0 && takenOver !== null
+        ? { ...takenOver, limits: takenOver.ends }
+        : { ...(await beginTakeOver(context, keyedLog.source, others)), limits: null }
+    const fill = new KeyedLogFill(context, keyedLog, { others, ...from })
     await context.log.createTopic(keyedTopic(keyedLog.name), { partitions: context.partitions })
     for (let partition = 0; partition < context.partitions; partition++) await fill.#learn(partition)
     return fill
@@ -140,11 +147,11 @@ export class KeyedLogFill {
     return { rows: rowsOf(pieces), events, letters: own.letters }
   }
 
-  async #readBlock({ topic, partition, offset, first }: BlockPiece): Promise<OriginEvents> {
+  async #readBlock({ topic, partition, offset, first, source }: BlockPiece): Promise<OriginEvents> {
     const [record] = await this.#context.log.read(topic, partition, offset, 1)
-    const block = decodeKeyedBlock(record.value, this.#keyedLog.source.fields)
+    const block = decodeKeyedBlock(record.value, source.fields)
     const rows = Int32Array.from({ length: block.length - first }, (_, i) => first + i)
-    const events = pick(block, rows)
+    const events = pick({ ...block, columns: columnsAs(this.#keyedLog.source, source, block) }, rows)
     return { ...events, arrival: events.arrival.map((time) => (Number.isNaN(time) ? record.appendTime : time)) }
   }
 
@@ -167,7 +174,7 @@ export class KeyedLogFill {
       sequenceOffset: Float64Array.from(taken, ({ sequence }) => sequence[0]),
       sequenceIndex: Int32Array.from(taken, ({ sequence }) => sequence[1]),
       eventTime: gather(decoded.eventTime, keep, new Float64Array(keep.length)),
-      arrival: known?.storage === 'number' ? known.values : Float64Array.from(taken, ({ appendTime }) => appendTime),
+      arrival: known?.storage === 'number' ? known.values : Float64Array.from(taken, arrivalOf),
       columns,
     }
     return { events, letters: taken }
@@ -226,7 +233,10 @@ export class KeyedLogFill {
     const { name, source } = this.#keyedLog
     const topic = await log.topic(sourceTopic(source.name))
     const lastSent = { ...this.#lastSent.get(`${topic?.incarnation ?? ''}/0`) }
-    const change = feeds.change([{ keyedLog: name, fed: true, lastSent }])
+    const begins = feeds.fed.length === 0
+    const takenOver = begins ? { takenOver: this.#donors.takenOver } : {}
+    const change = feeds.change([{ keyedLog: name, fed: true, lastSent, ...takenOver }])
+    if (begins) await endTakeOver(this.#context, source)
     try {
       await log.appendAll([...this.#donors.guards, ...this.#guards(), change])
     } catch (error) {

@@ -1,6 +1,7 @@
 import type { CompiledView } from '../features/kernel/compiled-view.ts'
 import { keyedLogOf } from '../registry/keyed-logs.ts'
 import type { FillProgress } from './keyed-log-fill.ts'
+import { isHistoryRead } from './ingest.ts'
 import { FedLogs } from './source-feeds.ts'
 import { keyedTopic } from './stream-context.ts'
 import type { StreamContext } from './stream-context.ts'
@@ -62,8 +63,9 @@ async function progressOf(context: StreamContext, view: CompiledView): Promise<V
   return { view: view.plan.name, version, keyedLog, live, records, recordsTotal, filling: false }
 }
 
-/** Whether the live set of every bucket covers a view version. */
+/** Whether the live set of every bucket covers a view version, and the history of its source's version is read. */
 export async function isLive(context: StreamContext, view: CompiledView): Promise<boolean> {
+  if (!(await isHistoryRead(context, view.plan.source))) return false
   const buckets = Array.from({ length: context.buckets }, (_, bucket) => bucket)
   const markers = await context.online.markers(keyedLogOf(view), buckets)
   for (const hash of new Set(markers.map((marker) => marker?.views ?? ''))) {

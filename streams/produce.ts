@@ -1,3 +1,4 @@
+import { sourceLogName } from '../features/plan/source-plan.ts'
 import { decodeEvents } from './decode-events.ts'
 import { joinLines } from './event-lines.ts'
 import type { EventLine } from './event-lines.ts'
@@ -33,7 +34,7 @@ export async function produce(
   const source = await context.registry.source(sourceName)
   await createTopics(context)
   const entities = (await context.registry.keyedLogs())
-    .filter((log) => log.source.name === source.name)
+    .filter((log) => sourceLogName(log.source) === sourceLogName(source))
     .map(({ entity }) => entity)
   const result: Accepted = { accepted: 0, refused: 0, codes: {} }
   for await (const batch of batches(lines)) {

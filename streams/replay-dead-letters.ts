@@ -1,7 +1,8 @@
+import { sourceLogName } from '../features/plan/source-plan.ts'
 import type { SourcePlan } from '../features/plan/source-plan.ts'
 import { gatherColumn } from '../features/values/gather.ts'
-import { readDeadLetters, deadLetterAppends, payloadOf } from './dead-letters.ts'
-import type { DeadLetter, StoredLetter } from './dead-letters.ts'
+import { readDeadLetters, deadLetterAppends, movedLetter, payloadOf } from './dead-letters.ts'
+import type { StoredLetter } from './dead-letters.ts'
 import { LetterOutcomes } from './dead-letter-outcomes.ts'
 import { decodeEvents } from './decode-events.ts'
 import type { DecodedRows } from './decode-events.ts'
@@ -98,16 +99,16 @@ interface ReplayJob {
 async function replayOnce(job: ReplayJob): Promise<void> {
   const { context, source, filter, result } = job
   const { log } = context
-  const outcomes = await LetterOutcomes.read(log, source.name)
+  const outcomes = await LetterOutcomes.read(log, sourceLogName(source))
   const done = outcomes.highest
   let room = (filter.limit ?? Infinity) - result.replayed
   for await (const { letters } of acceptable(job, outcomes, { from: 0, to: done + 1 })) {
     const moved = letters.slice(0, room)
-    const copies = moved.map(copyOf)
-    await outcomes.append(log, 'moved', moved, { others: deadLetterAppends(source.name, copies) })
+    const copies = moved.map(movedLetter)
+    await outcomes.append(log, 'moved', moved, { others: deadLetterAppends(sourceLogName(source), copies) })
     room -= moved.length
   }
-  const end = await log.endOffset(deadTopic(source.name), 0)
+  const end = await log.endOffset(deadTopic(sourceLogName(source)), 0)
   for await (const { letters, decoded } of acceptable(job, outcomes, { from: done + 1, to: end }))
     await replayBatch(job, outcomes, letters, decoded)
 }
@@ -119,7 +120,7 @@ async function* acceptable(
   range: { readonly from: number; readonly to: number },
 ): AsyncIterable<{ letters: StoredLetter[]; decoded: DecodedRows }> {
   const entities = open.keyedLogs.map(({ entity }) => entity)
-  for await (const fetched of readDeadLetters(context.log, source.name)) {
+  for await (const fetched of readDeadLetters(context.log, sourceLogName(source))) {
     const open = pending(fetched.letters, outcomes, filter).filter(
       ({ offset }) => offset >= range.from && offset < range.to,
     )
@@ -132,10 +133,6 @@ async function* acceptable(
   }
 }
 
-function copyOf({ code, reason, origin, sequence, payload, base64, offset }: StoredLetter): DeadLetter {
-  return { code, reason, origin, sequence, payload, base64, movedFrom: offset }
-}
-
 async function replayBatch(
   { context, source, open, filter, result }: ReplayJob,
   outcomes: LetterOutcomes,
@@ -145,7 +142,7 @@ async function replayBatch(
   const picked = letters.slice(0, (filter.limit ?? Infinity) - result.replayed)
   if (picked.length === 0) return
   const { log, buckets, partitions } = context
-  const { incarnation } = await log.createTopic(deadTopic(source.name), { partitions: 1 })
+  const { incarnation } = await log.createTopic(deadTopic(sourceLogName(source)), { partitions: 1 })
   const kept = Int32Array.from(picked.keys())
   const events = {
     origin: `${incarnation}/0`,

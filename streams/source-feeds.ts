@@ -1,12 +1,14 @@
 import { isTidemarkError } from '../features/errors/tidemark-error.ts'
 import { sourceLogName } from '../features/plan/source-plan.ts'
 import type { SourcePlan } from '../features/plan/source-plan.ts'
+import { isCompatible } from '../registry/source-versions.ts'
 import type { KeyedLog } from '../registry/keyed-logs.ts'
 import type { Log, TopicAppend } from '../stores/log/log.ts'
 import { failStream } from './errors.ts'
 import type { LastSent } from './keyed-append.ts'
 import { createTopics, feedsTopic } from './stream-context.ts'
 import type { StreamContext } from './stream-context.ts'
+import { beginTakeOver } from './take-over.ts'
 
 /*
  * The feeds log of a source (`feeds.<source>`), one JSON record per change: which keyed logs its producers (ingest, import, replay) append to. Every append
@@ -18,6 +20,16 @@ interface FeedChange {
   readonly fed: boolean
   /** What was sent last from the source's topic when the keyed log began to be fed. */
   readonly lastSent: LastSent
+  /** What this version of the source took over from others when it began to be fed. */
+  readonly takenOver?: TakenOver
+}
+
+export interface TakenOver {
+  /** Where the others' keyed logs ended, by `<topic>/<partition>`. */
+  readonly ends: Readonly<Record<string, number>>
+  /** Records of the source's topic from here on are read again: an added column is in them. */
+  readonly origin: string
+  readonly before: number
 }
 
 const FETCH_BYTES = 1 << 20
@@ -30,6 +42,7 @@ export class SourceFeeds {
   /** `sourceLogName` of the source. */
   readonly source: string
   readonly #fed = new Map<string, LastSent>()
+  #takenOver: TakenOver | null = null
   #end = 0
 
   constructor(source: string) {
@@ -74,20 +87,26 @@ export class SourceFeeds {
     return Object.assign({}, ...this.#fed.values()) as LastSent
   }
 
+  /** See `FeedChange.takenOver`. */
+  get takenOver(): TakenOver | null {
+    return this.#takenOver
+  }
+
   /** Makes an append fail with TM_LOG_CONFLICT once the feeds are others than these. */
   get guard(): TopicAppend {
     return { topic: feedsTopic(this.source), partition: 0, values: [], ifEnd: this.#end }
   }
 
   /** An append that changes the feeds, if they are these still. */
-  change(changes: readonly { keyedLog: string; fed: boolean; lastSent?: LastSent }[]): TopicAppend {
-    const values = changes.map(({ keyedLog, fed, lastSent = {} }) =>
-      encoder.encode(JSON.stringify({ keyedLog, fed, lastSent } satisfies FeedChange)),
+  change(changes: readonly (Omit<FeedChange, 'lastSent'> & { readonly lastSent?: LastSent })[]): TopicAppend {
+    const values = changes.map(({ lastSent = {}, ...change }) =>
+      encoder.encode(JSON.stringify({ ...change, lastSent } satisfies FeedChange)),
     )
     return { ...this.guard, values }
   }
 
-  #take({ keyedLog, fed, lastSent }: FeedChange): void {
+  #take({ keyedLog, fed, lastSent, takenOver }: FeedChange): void {
+    if (takenOver !== undefined) this.#takenOver = takenOver
     if (fed) this.#fed.set(keyedLog, lastSent)
     else this.#fed.delete(keyedLog)
   }
@@ -109,12 +128,16 @@ export async function openFeeds(context: StreamContext, source: SourcePlan, held
   const feeds = held ?? new SourceFeeds(name)
   for (let attempt = 1; ; attempt++) {
     await feeds.readOn(log)
+    const others = feeds.fed.length === 0 ? await otherDonors(context, source) : []
+    const isFirst = feeds.isNew && others.length === 0
     // Read after the feeds: a keyed log that is fed is known to the registry, or was removed from it since.
     const wanted = (await registry.keyedLogs()).filter((keyedLog) => sourceLogName(keyedLog.source) === name)
+    // Fixed as early as can be: what an added column has is in the records from there on.
+    if (!isFirst && feeds.fed.length === 0 && wanted.length > 0) await beginTakeOver(context, source, others)
     const names = new Set(wanted.map((keyedLog) => keyedLog.name))
     const changes = [
       ...feeds.fed.filter((keyedLog) => !names.has(keyedLog)).map((keyedLog) => ({ keyedLog, fed: false })),
-      ...(feeds.isNew ? wanted.map((keyedLog) => ({ keyedLog: keyedLog.name, fed: true })) : []),
+      ...(isFirst ? wanted.map((keyedLog) => ({ keyedLog: keyedLog.name, fed: true })) : []),
     ]
     if (changes.length === 0) return { feeds, keyedLogs: wanted.filter((keyedLog) => feeds.isFed(keyedLog.name)) }
     await createTopics(context)
@@ -124,6 +147,17 @@ export async function openFeeds(context: StreamContext, source: SourcePlan, held
       if (attempt === ATTEMPTS_MAX || !isConflict(error)) throw error
     }
   }
+}
+
+/** The source's other versions whose history one can take over: compatible ones that had any, by the newest plan of each. */
+export async function otherDonors({ registry, log }: StreamContext, source: SourcePlan): Promise<SourcePlan[]> {
+  const newest = new Map<string, SourcePlan>()
+  for (const plan of await registry.sourceVersions(source.name)) newest.set(sourceLogName(plan), plan)
+  newest.delete(sourceLogName(source))
+  const donors: SourcePlan[] = []
+  for (const [name, plan] of newest)
+    if (isCompatible(plan, source) && !(await SourceFeeds.read(log, name)).isNew) donors.push(plan)
+  return donors
 }
 
 /**
@@ -146,9 +180,10 @@ export async function whileFed<T>(
   }
 }
 
-async function unfed({ registry }: StreamContext, { name }: SourcePlan): Promise<Error> {
+async function unfed({ registry }: StreamContext, wanted: SourcePlan): Promise<Error> {
+  const { name } = wanted
   const details = { source: name }
-  if ((await registry.keyedLogs()).some(({ source }) => source.name === name))
+  if ((await registry.keyedLogs()).some(({ source }) => sourceLogName(source) === sourceLogName(wanted)))
     return failStream(
       'TM_SOURCE_FILLING',
       `the keyed logs of ${name} are being filled from its history: try again when \`tidemark status\` shows them filled (\`tidemark wait\` waits)`,
@@ -175,7 +210,7 @@ export class FedLogs {
     return keyedLogs.filter((keyedLog) => this.#of(keyedLog)?.isFed(keyedLog.name) === true)
   }
 
-  /** Those that must be filled first. */
+  /** Those that are not fed although their source has fed some; they are filled first. */
   async filling(keyedLogs: readonly KeyedLog[]): Promise<KeyedLog[]> {
     await this.#readOn(keyedLogs)
     return keyedLogs.filter((keyedLog) => {

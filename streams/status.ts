@@ -12,6 +12,7 @@ const FETCH_BYTES = 4 << 20
 const COUNTED_RECORDS_MAX = 100
 
 export interface SourceReport {
+  /** The registered version by its name; one before it, while something that it feeds is served, with its number. */
   readonly source: string
   /** Records of the source's topic that ingest has not read. */
   readonly lagRecords: number
@@ -40,10 +41,11 @@ export interface KeyedLogReport {
 
 export async function reportSources(context: StreamContext): Promise<SourceReport[]> {
   const reports: SourceReport[] = []
-  for (const { source, endOffset, ingestedOffset } of await sourceStatus(context)) {
-    const { pending, replayed, dropped, byCode } = await countDeadLetters(context, source)
+  for (const at of await sourceStatus(context)) {
+    const { source, version, isRegistered, logName, endOffset, ingestedOffset } = at
+    const { pending, replayed, dropped, byCode } = await countDeadLetters(context, logName)
     reports.push({
-      source,
+      source: isRegistered ? source : `${source}.${version}`,
       lagRecords: endOffset - ingestedOffset,
       deadLetters: pending,
       deadLetterCodes: byCode,

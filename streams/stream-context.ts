@@ -1,3 +1,5 @@
+import { sourceLogName } from '../features/plan/source-plan.ts'
+import type { SourcePlan } from '../features/plan/source-plan.ts'
 import type { Registry } from '../registry/registry.ts'
 import type { Log } from '../stores/log/log.ts'
 import type { MetadataStore } from '../stores/metadata/metadata-store.ts'
@@ -19,17 +21,27 @@ export interface StreamContext {
   readonly partitions: number
 }
 
+/** Of a source, whatever its version. */
 export const sourceTopic = (source: string): string => `source.${source}`
 export const keyedTopic = (keyedLog: string): string => `keyed.${keyedLog}`
+/** These two of a source version: by its `sourceLogName`. */
 export const feedsTopic = (source: string): string => `feeds.${source}`
 export const deadTopic = (source: string): string => `dead.${source}`
 
+/** Every source version that is registered, or that a view reads which is still served. */
+export async function usedSources({ registry }: Pick<StreamContext, 'registry'>): Promise<SourcePlan[]> {
+  const sources = new Map((await registry.sources()).map((source) => [sourceLogName(source), source]))
+  for (const { source } of await registry.keyedLogs())
+    if (!sources.has(sourceLogName(source))) sources.set(sourceLogName(source), source)
+  return [...sources.values()]
+}
+
 /** Creates the topics that the current definitions need. */
 export async function createTopics(context: StreamContext): Promise<void> {
-  for (const source of await context.registry.sources()) {
+  for (const source of await usedSources(context)) {
     await context.log.createTopic(sourceTopic(source.name), { partitions: 1 })
-    await context.log.createTopic(deadTopic(source.name), { partitions: 1 })
-    await context.log.createTopic(feedsTopic(source.name), { partitions: 1 })
+    await context.log.createTopic(deadTopic(sourceLogName(source)), { partitions: 1 })
+    await context.log.createTopic(feedsTopic(sourceLogName(source)), { partitions: 1 })
   }
   for (const keyedLog of await context.registry.keyedLogs()) {
     await context.log.createTopic(keyedTopic(keyedLog.name), { partitions: context.partitions })

@@ -1,10 +1,11 @@
 import { setTimeout as pause } from 'node:timers/promises'
+import { sourceLogName } from '../features/plan/source-plan.ts'
 import { failStream } from './errors.ts'
 import type { ArchiveProgress } from '../stores/tables/archive-layout.ts'
 import type { IngestCheckpoint } from './ingest.ts'
 import { viewProgress } from './live-views.ts'
 import { bucketsOf } from './partition-worker.ts'
-import { keyedTopic, sourceTopic } from './stream-context.ts'
+import { keyedTopic, sourceTopic, usedSources } from './stream-context.ts'
 import type { StreamContext } from './stream-context.ts'
 
 /** A short wait is noticed at once, a long one costs the workers little. */
@@ -41,6 +42,11 @@ export async function partitionStatus(context: StreamContext): Promise<Partition
 
 export interface SourceStatus {
   readonly source: string
+  /** Number of its layout; versions before the registered one are here while something that they feed is served. */
+  readonly version: number
+  readonly isRegistered: boolean
+  /** What its logs are named after. */
+  readonly logName: string
   readonly endOffset: number
   readonly ingestedOffset: number
 }
@@ -48,12 +54,21 @@ export interface SourceStatus {
 /** Where ingest stands in every source topic. One that no view reads waits for nothing. */
 export async function sourceStatus(context: StreamContext): Promise<SourceStatus[]> {
   const status: SourceStatus[] = []
-  const read = new Set((await context.registry.keyedLogs()).map(({ source }) => source.name))
-  for (const { name } of await context.registry.sources()) {
-    if ((await context.log.topic(sourceTopic(name))) === null) continue
+  const read = new Set((await context.registry.keyedLogs()).map(({ source }) => sourceLogName(source)))
+  const registered = new Set((await context.registry.sources()).map(sourceLogName))
+  for (const source of await usedSources(context)) {
+    const name = sourceLogName(source)
+    if ((await context.log.topic(sourceTopic(source.name))) === null) continue
     const checkpoint = await context.metadata.readProgress<IngestCheckpoint>('ingest', name)
-    const endOffset = await context.log.endOffset(sourceTopic(name), 0)
-    status.push({ source: name, endOffset, ingestedOffset: read.has(name) ? (checkpoint?.nextOffset ?? 0) : endOffset })
+    const endOffset = await context.log.endOffset(sourceTopic(source.name), 0)
+    status.push({
+      source: source.name,
+      version: source.version ?? 1,
+      isRegistered: registered.has(name),
+      logName: name,
+      endOffset,
+      ingestedOffset: read.has(name) ? (checkpoint?.nextOffset ?? 0) : endOffset,
+    })
   }
   return status
 }
@@ -70,10 +85,10 @@ export interface WaitOptions {
 /** Waits until everything appended before the call is ingested, applied and archived by workers elsewhere, and every view version is live; what comes later does not count. TM_WAIT_TIMEOUT. */
 export async function waitUntilCaughtUp(context: StreamContext, options: WaitOptions): Promise<void> {
   const deadline = performance.now() + options.timeoutMs
-  const sources = new Map((await sourceStatus(context)).map(({ source, endOffset }) => [source, endOffset]))
+  const sources = new Map((await sourceStatus(context)).map(({ logName, endOffset }) => [logName, endOffset]))
   await poll(options, deadline, async () => {
     const behind = (await sourceStatus(context)).map(
-      ({ source, ingestedOffset }) => (sources.get(source) ?? 0) - ingestedOffset,
+      ({ logName, ingestedOffset }) => (sources.get(logName) ?? 0) - ingestedOffset,
     )
     return sumPositive(behind)
   })

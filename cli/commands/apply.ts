@@ -1,9 +1,11 @@
 import type { Command } from 'commander'
 import { ApplyRole } from '../../streams/apply-role.ts'
-import { refuseChangedSource } from '../../streams/refuse-changed-source.ts'
 import { createTopics } from '../../streams/stream-context.ts'
 import { gitState } from '../open-project.ts'
 import { doing } from '../settle.ts'
+import { viewProgress } from '../../streams/live-views.ts'
+import { countHistory } from './count-history.ts'
+import { describeBuilding } from './describe-building.ts'
 import { describePlan } from './describe-plan.ts'
 import { print, withProject } from './with-project.ts'
 
@@ -13,11 +15,14 @@ export function registerApply(program: Command): void {
     .description('register the definitions of the project')
     .action(async (_options: unknown, command: Command) => {
       await withProject(command, async (project, json) => {
-        await refuseChangedSource(project, project.directory)
-        const report = await project.registry.apply(project.directory, project.now(), gitState(project.directory))
+        const { directory, registry } = project
+        const report = await registry.apply(directory, project.now(), gitState(directory), (view) =>
+          countHistory(project, view),
+        )
         await createTopics(project)
         await doing(project, 'stream', async () => new ApplyRole(project).begin())
-        print(json, report, describePlan(report, 'did'))
+        const building = (await viewProgress(project)).filter(({ live }) => !live)
+        print(json, { ...report, building }, [...describePlan(report, 'did'), ...describeBuilding(building)])
       })
     })
 }

@@ -1,4 +1,6 @@
 import type { Command } from 'commander'
+import { viewProgress } from '../../streams/live-views.ts'
+import { describeBuilding } from './describe-building.ts'
 import { print, withProject } from './with-project.ts'
 
 export function registerCatalog(program: Command): void {
@@ -7,7 +9,11 @@ export function registerCatalog(program: Command): void {
     .description('what is registered: owners, tags, lineage')
     .action(async (_options: unknown, command: Command) => {
       await withProject(command, async (project, json) => {
-        const entries = await project.registry.catalog()
+        const progress = new Map((await viewProgress(project)).map((at) => [at.version, at]))
+        const entries = (await project.registry.catalog()).map((entry) => {
+          const at = progress.get(entry.version)
+          return entry.kind === 'view' ? { ...entry, building: at === undefined || at.live ? null : at } : entry
+        })
         const lines = entries.flatMap(({ kind, name, version, owner, tags, reads, fields }) => {
           const labels = Object.entries(tags).map(([tag, text]) => `${tag}=${text}`)
           return [
@@ -18,7 +24,7 @@ export function registerCatalog(program: Command): void {
             ),
           ]
         })
-        print(json, entries, lines)
+        print(json, entries, [...lines, ...describeBuilding([...progress.values()])])
       })
     })
 }

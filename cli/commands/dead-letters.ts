@@ -4,7 +4,9 @@ import { readDeadLetters } from '../../streams/dead-letters.ts'
 import { dropDeadLetters, replayDeadLetters } from '../../streams/replay-dead-letters.ts'
 import { deadTopic } from '../../streams/stream-context.ts'
 import { failCli } from '../errors.ts'
+import { sourceLogName } from '../../features/plan/source-plan.ts'
 import type { Project } from '../open-project.ts'
+import { untilFed } from '../until-fed.ts'
 import { settle } from '../settle.ts'
 import { print, withProject } from './with-project.ts'
 
@@ -47,9 +49,10 @@ async function list(project: Project, json: boolean, options: LetterOptions): Pr
   const write = (text: string): void => void process.stdout.write(text)
   if (json) write('[')
   for (const source of await sourcesOf(project, options)) {
-    if ((await project.log.topic(deadTopic(source))) === null) continue
-    const outcomes = await LetterOutcomes.read(project.log, source)
-    for await (const { letters } of readDeadLetters(project.log, source)) {
+    const name = sourceLogName(await project.registry.source(source))
+    if ((await project.log.topic(deadTopic(name))) === null) continue
+    const outcomes = await LetterOutcomes.read(project.log, name)
+    for await (const { letters } of readDeadLetters(project.log, name)) {
       for (const letter of letters) {
         const outcome = outcomes.of(letter.offset)
         if (listed === limit || outcome === 'moved' || (outcome !== null && options.all !== true)) continue
@@ -73,6 +76,7 @@ async function replay(project: Project, json: boolean, options: LetterOptions): 
   for (const source of await sourcesOf(project, options)) {
     if (options.source === undefined && !read.has(source)) continue
     const step = await project.gates.enterWork()
+    await untilFed(project, source)
     const result = await replayDeadLetters(project, source, {
       code: options.code,
       limit: limit - total.replayed,
@@ -92,7 +96,10 @@ async function drop(project: Project, json: boolean, options: LetterOptions): Pr
   const limit = parseLimit(options.limit)
   let dropped = 0
   for (const source of await sourcesOf(project, options))
-    dropped += await dropDeadLetters(project, source, { code: options.code, limit: limit - dropped })
+    dropped += await dropDeadLetters(project, sourceLogName(await project.registry.source(source)), {
+      code: options.code,
+      limit: limit - dropped,
+    })
   print(json, { dropped }, [`${dropped} dropped`])
 }
 

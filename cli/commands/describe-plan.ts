@@ -9,13 +9,29 @@ export function describePlan({ changes, catalogue }: PlanReport, verb: 'would' |
   return [...changes.flatMap((change) => describeChange(change, verb)), ...catalogue.map(describeCatalogChange)]
 }
 
+const HOW = {
+  replay: 'values are replayed from history',
+  fill: 'history is copied into a keyed log of this entity, then replayed',
+  'read-again': "history is read again from the source's topic, then replayed",
+} as const
+
+const HISTORY = {
+  'taken-over': 'a new layout: history is taken over, new columns are null in it',
+  'read-again':
+    "a new layout: history is read again from the source's topic, what does not fit is refused, and files must be imported again (a new column that is nullable, under the same types, would keep it)",
+} as const
+
 function describeChange(change: PlanChange, verb: 'would' | 'did'): string[] {
-  const { kind, name, from, to, backfill, dependants, details, estimate } = change
+  const { kind, name, from, to, backfill, dependants, details, estimate, history } = change
   const what = from === null ? 'add' : to === null ? 'remove' : 'change'
   const done = verb === 'did' ? { add: 'added', remove: 'removed', change: 'changed' }[what] : what
   const uses = dependants.length === 0 || kind === 'service' ? '' : `  (used by ${dependants.join(', ')})`
-  const events = estimate === null ? '' : ` (${describeCount(estimate.events)} events)`
-  const replay = backfill ? `  values are replayed from history${events}` : ''
+  const events = estimate === null ? '' : ` (about ${describeCount(estimate.events)} events)`
+  const replay = backfill
+    ? `  ${HOW[estimate?.how ?? 'replay']}${events}`
+    : history === null
+      ? ''
+      : `  ${HISTORY[history]}`
   const line = `${done.padEnd(8)} ${kind.padEnd(8)} ${name}  ${(to ?? from ?? '').slice(0, 12)}${replay}${uses}`
   return what === 'change' ? [line, ...details.map(describeDetail)] : [line]
 }

@@ -2,6 +2,7 @@ import type { Command } from 'commander'
 import { importFiles } from '../../streams/import-files.ts'
 import type { Tables } from '../../stores/tables/tables.ts'
 import { sqlText } from '../../stores/tables/tables.ts'
+import { untilFed } from '../until-fed.ts'
 import { settle } from '../settle.ts'
 import { columnValue } from '../../features/values/column.ts'
 import { describeCount } from '../terminal/describe-amounts.ts'
@@ -27,6 +28,7 @@ export function registerImport(program: Command): void {
     .addHelpText('after', EXAMPLES)
     .action(async (source: string, files: string[], options: { arrival?: string }, command: Command) => {
       await withWork(command, async ({ project, json, signal, progress }) => {
+        await untilFed(project, source, signal)
         const rows = await countRows(project.tables, files)
         const reading = progress('import', 'rows')
         const onProgress = (done: number): void => reading.update(done, rows)

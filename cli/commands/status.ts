@@ -22,6 +22,7 @@ import type { Presence } from '../presence.ts'
 import { describeCount, describeMs, describeTime } from '../terminal/describe-amounts.ts'
 import { paint } from '../terminal/style.ts'
 import { formatTable } from '../terminal/table.ts'
+import { buildingRows } from './describe-building.ts'
 import { print, withProject } from './with-project.ts'
 
 interface Status {
@@ -196,16 +197,9 @@ function describeFreshness({ freshnessMs, lagMs }: KeyedLogReport): string {
   return lagMs <= freshnessMs ? `${paint('green', 'fresh')} ${asked}` : `${paint('red', 'late')} ${asked}`
 }
 
-/** View versions that are still replaying history; services read the version before until they have caught up. */
 function describeBuilding(views: readonly ViewProgress[]): string[] {
-  const building = views.filter(({ live }) => !live)
-  if (building.length === 0) return []
-  const rows = building.map(({ view, version, records, recordsTotal }) => [
-    view,
-    version.slice(0, 12),
-    recordsTotal === 0 ? '-' : `${Math.floor((100 * records) / recordsTotal)} %`,
-  ])
-  return ['', ...formatTable(['being built', 'version', 'replayed'], rows)]
+  const rows = buildingRows(views)
+  return rows.length === 0 ? [] : ['', ...formatTable(['being built', 'version', '', 'done'], rows)]
 }
 
 function describeParked(parked: readonly ParkedVersion[]): string[] {

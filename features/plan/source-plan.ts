@@ -2,6 +2,8 @@ import type { FieldPlan } from './field-type.ts'
 
 /** A stream (a topic) or a table (fed by import). Its version changes when its event time or the type of a field changes. */
 export interface SourcePlan {
+  /** Number of its layout (see `registry/source-versions.ts`); absent: the first. */
+  readonly version?: number
   readonly kind: 'stream' | 'table'
   readonly name: string
   /** The source topic. Tables have one too, named after the table: `produce` and `import` work for both. */
@@ -14,9 +16,9 @@ export interface SourcePlan {
   readonly arrival: string | null
 }
 
-/** What the source's own logs are named after. */
-export function sourceLogName({ name }: SourcePlan): string {
-  return name
+/** What the logs of a source version are named after: the source's name, for later versions with their number. */
+export function sourceLogName({ name, version = 1 }: SourcePlan): string {
+  return version === 1 ? name : `${name}.${version}`
 }
 
 /** A named key: one or more typed columns. */

@@ -1,4 +1,5 @@
 import { bucketOf, partitionOf } from '../../features/values/entity-key.ts'
+import { sourceLogName } from '../../features/plan/source-plan.ts'
 import type { SourcePlan } from '../../features/plan/source-plan.ts'
 import { ForgottenKeys } from '../../registry/forgotten-keys.ts'
 import type { KeyedLog } from '../../registry/keyed-logs.ts'
@@ -121,7 +122,7 @@ async function everySource(
   keyedLogs: readonly KeyedLog[],
   key: ForgottenKey,
 ): Promise<SourcePlan[]> {
-  const sources = new Map(keyedLogs.map(({ source }) => [source.name, source]))
-  for (const source of await registry.sources()) if (key.isIn(source)) sources.set(source.name, source)
+  const sources = new Map(keyedLogs.map(({ source }) => [sourceLogName(source), source]))
+  for (const source of await registry.sources()) if (key.isIn(source)) sources.set(sourceLogName(source), source)
   return [...sources.values()]
 }

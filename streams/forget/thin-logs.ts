@@ -1,3 +1,4 @@
+import { sourceLogName } from '../../features/plan/source-plan.ts'
 import { readServed } from '../../inference/served-log.ts'
 import { encodeServedRow } from '../../inference/served-record.ts'
 import type { SourcePlan } from '../../features/plan/source-plan.ts'
@@ -92,18 +93,18 @@ function linesAbout(key: ForgottenKey, source: SourcePlan, lines: readonly Event
 /** Takes payload and reason out of the key's dead letters; pending ones count as dropped from then on. */
 export async function thinDeadLetters(context: StreamContext, key: ForgottenKey, source: SourcePlan): Promise<number> {
   const { log } = context
-  if ((await log.topic(deadTopic(source.name))) === null) return 0
+  if ((await log.topic(deadTopic(sourceLogName(source)))) === null) return 0
   const isAbout = ({ payload, reason, base64 }: DeadLetter): boolean => {
     const line: EventLine = base64 === true ? Buffer.from(payload, 'base64') : payload
     if (typeof line === 'string' && linesAbout(key, source, [line])[0] === 1) return true
     return (typeof line !== 'string' && key.isInBytes(line)) || key.isInText(reason)
   }
-  const outcomes = await LetterOutcomes.read(log, source.name)
+  const outcomes = await LetterOutcomes.read(log, sourceLogName(source))
   const open: { offset: number; code: string }[] = []
-  for await (const { letters } of readDeadLetters(log, source.name))
+  for await (const { letters } of readDeadLetters(log, sourceLogName(source)))
     for (const letter of letters) if (outcomes.of(letter.offset) === null && isAbout(letter)) open.push(letter)
   await outcomes.append(log, 'dropped', open)
-  return rewriteRecords(log, deadTopic(source.name), 0, ({ value }) => {
+  return rewriteRecords(log, deadTopic(sourceLogName(source)), 0, ({ value }) => {
     const letter = JSON.parse(Buffer.from(value).toString()) as DeadLetter
     if (!isAbout(letter)) return undefined
     const { base64: _, ...kept } = letter

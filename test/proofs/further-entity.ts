@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { encodeCell } from '../../features/values/value-bytes.ts'
+import { keyedLogOf } from '../../registry/keyed-logs.ts'
 import { ApplyRole } from '../../streams/apply-role.ts'
 import { ArchiveRole } from '../../streams/archive.ts'
 import { FillRole } from '../../streams/fill-role.ts'
@@ -47,13 +48,20 @@ export async function prove({ rounds = 300, seed }: ProofOptions): Promise<void>
   }
 }
 
-function definitions(entities: ReadonlySet<Entity>, nullable: boolean): string {
+interface Shape {
+  /** Amounts may be null. */
+  readonly nullable: boolean
+  /** There is a column more. */
+  readonly wide: boolean
+}
+
+function definitions(entities: ReadonlySet<Entity>, { nullable, wide }: Shape): string {
   const parts = [...entities].map(
     (name) => `
 export const by_${name} = featureView('by_${name}', { entity: ${name}, from: payments, features: {
   n: count().over('2h'), total: sum('amount').over('lifetime'), most: max('amount').over('6h') } })
 export const order_by_${name} = featureView('order_by_${name}', { entity: ${name}, from: payments, features: {
-  newest: last('note').over('lifetime'), oldest: first('note').over('6h') } })
+  newest: last('note').over('lifetime'), oldest: first('note').over('6h')${wide ? `, extra: last('extra').over('lifetime')` : ''} } })
 export const ${name}_service = featureService('${name}_service', { features: [by_${name}.all(), order_by_${name}.all()] })`,
   )
   return `import { count, entity, featureService, featureView, first, last, max, stream, sum, t } from 'tidemark'
@@ -62,7 +70,7 @@ const route = entity('route', { origin: t.string(), target: t.int32() })
 const shop = entity('shop', { shop: t.string() })
 export const payments = stream('payments', { schema: {
   card_id: t.string().nullable(), origin: t.string().nullable(), target: t.int32().nullable(), shop: t.string().nullable(),
-  note: t.string(), amount: t.float64()${nullable ? '.nullable()' : ''}, at: t.timestamp(), known: t.timestamp() }, eventTime: 'at' })
+  note: t.string(), ${wide ? 'extra: t.int64().nullable(), ' : ''}amount: t.float64()${nullable ? '.nullable()' : ''}, at: t.timestamp(), known: t.timestamp() }, eventTime: 'at' })
 ${parts.join('')}
 `
 }
@@ -107,7 +115,7 @@ class FurtherEntityCase {
   #late!: Platform
   #lateIngest!: Platform['context']
   #entities = new Set<Entity>(['card'])
-  #nullable = false
+  #shape: Shape = { nullable: false, wide: false }
   #notes = 0
 
   constructor(random: Random, test: Parameters<typeof Platform.open>[0]) {
@@ -118,8 +126,8 @@ class FurtherEntityCase {
   async run(): Promise<void> {
     const random = this.#random
     const all = new Set<Entity>(['card', ...FURTHER])
-    this.#early = await Platform.open(this.#test, definitions(all, false), { now: START })
-    this.#late = await Platform.open(this.#test, definitions(this.#entities, false), { now: START })
+    this.#early = await Platform.open(this.#test, definitions(all, { nullable: false, wide: true }), { now: START })
+    this.#late = await Platform.open(this.#test, definitions(this.#entities, this.#shape), { now: START })
     for (let number = 0; number < 3; number++) {
       const other = await this.#late.another()
       this.#test.after(() => other.close())
@@ -128,6 +136,7 @@ class FurtherEntityCase {
     }
     for (let step = 12 + random.below(25); step > 0; step--) await this.#step()
     this.#entities = all
+    this.#shape = { ...this.#shape, wide: true }
     await this.#applyLate()
     if (random.below(2) === 0) await this.#produce()
     for (const platform of this.#both) await platform.settle()
@@ -157,9 +166,7 @@ class FurtherEntityCase {
         await this.#replay()
         break
       case 4:
-        if (this.#files.length > 0)
-          for (const platform of this.#both)
-            await platform.importFile('payments', this.#random.pick(this.#files), 'known')
+        if (this.#files.length > 0) await this.#importFile(this.#random.pick(this.#files))
         break
       default:
         await this.#produce()
@@ -168,15 +175,19 @@ class FurtherEntityCase {
     await Promise.all(active.map(async (worker) => worker.step()))
   }
 
-  /** A further entity comes or goes. */
+  /** A further entity comes or goes, or a column comes. */
   async #change(): Promise<void> {
+    if (this.#random.below(4) === 0) {
+      this.#shape = { ...this.#shape, wide: true }
+      return this.#applyLate()
+    }
     const name = this.#random.pick(FURTHER)
     if (!this.#entities.delete(name)) this.#entities.add(name)
     await this.#applyLate()
   }
 
   async #applyLate(): Promise<void> {
-    await this.#late.apply(definitions(this.#entities, this.#nullable))
+    await this.#late.apply(definitions(this.#entities, this.#shape))
   }
 
   async #produce(): Promise<void> {
@@ -199,17 +210,30 @@ class FurtherEntityCase {
     const text = rows.map((row) => JSON.stringify(row)).join('\n')
     const path = this.#early.file('.jsonl', `${text}\n`)
     this.#files.push(path)
+    await this.#importFile(path)
+  }
+
+  async #importFile(path: string): Promise<void> {
+    await this.#untilFed()
     for (const platform of this.#both) await platform.importFile('payments', path, 'known')
   }
 
   /** Events without an amount are refused, until amounts may be null. */
   async #replay(): Promise<void> {
-    if (!this.#nullable) {
-      this.#nullable = true
-      await this.#early.apply(definitions(new Set(['card', ...FURTHER]), true))
+    if (!this.#shape.nullable) {
+      this.#shape = { ...this.#shape, nullable: true }
+      await this.#early.apply(definitions(new Set(['card', ...FURTHER]), { nullable: true, wide: true }))
       await this.#applyLate()
     }
+    await this.#untilFed()
     for (const { context } of this.#both) await replayDeadLetters(context, 'payments')
+  }
+
+  /** A source version of its own takes no imports and replays before it has taken the history over. */
+  async #untilFed(): Promise<void> {
+    const fill = new FillRole(this.#lateIngest)
+    while ((await fill.runOnce()) > 0);
+    await ingestAll(new IngestRole(this.#lateIngest))
   }
 
   #event(): Record<string, unknown> {
@@ -225,6 +249,7 @@ class FurtherEntityCase {
       target: orNull(1 + random.below(2)),
       shop: isTooLong ? SHOP_TOO_LONG : orNull(random.pick(['a', 'b', ''])),
       note: `e${this.#notes++}`,
+      extra: this.#shape.wide ? orNull(this.#notes) : null,
       amount: isRefused ? null : random.pick([0.1, 0.2, 1e16, -1e16, 3]),
       at,
       known: Math.min(at + random.below(HOUR), this.#early.clock.ms),
@@ -271,7 +296,10 @@ async function statesOf({ context }: Platform, name: string): Promise<Map<string
   const view = service.plan.features[0].viewVersion
   const states = new Map<string, string>()
   for (let bucket = 0; bucket < context.buckets; bucket++)
-    for await (const { key, state } of context.online.scan({ keyedLog: `payments.${name}`, bucket }, view)) {
+    for await (const { key, state } of context.online.scan(
+      { keyedLog: keyedLogOf(await context.registry.view(view)), bucket },
+      view,
+    )) {
       const parts = [state.open, state.sealed].map((part) => (part === null ? '-' : Buffer.from(part).toString('hex')))
       states.set(Buffer.from(key).toString('hex'), parts.join(' '))
     }
