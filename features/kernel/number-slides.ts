@@ -3,6 +3,7 @@ import type { ResultColumn } from '../aggregation/result-column.ts'
 import { setNumber } from '../aggregation/readers.ts'
 import type { NumberColumn } from '../values/column.ts'
 import { LateOrder } from './late-slides.ts'
+import { PrefixSums } from './prefix-sums.ts'
 import { tileOf } from './state-table.ts'
 import type { SweepInput } from './sweep.ts'
 import type { TrackTiles } from './track-tiles.ts'
@@ -49,8 +50,9 @@ export class NumberSlides {
   #opened: Contributing[] = []
   #group = -1
   #values = new Float64Array(0)
-  #high = new Float64Array(0)
-  #low = new Float64Array(0)
+  readonly #prefixes = new PrefixSums()
+  #held = new Float64Array(0)
+  #heldIndexes = new Float64Array(0)
   #sums = new Float64Array(0)
 
   constructor(kernel: ViewKernel, input: SweepInput, place: Int32Array, out: readonly ResultColumn[]) {
@@ -80,7 +82,7 @@ export class NumberSlides {
       else this.#slideLateExtremes(slot, values, events, track.hopMs)
       return true
     }
-    if (events.inOrder && !this.#prefixSums(values, events)) return false
+    if (events.inOrder && !this.#prefixes.open(values, events.first, events.end)) return false
     return slot.windows.every(({ readers, tiles }, w) => {
       const isExact = events.inOrder
         ? this.#differences(starts[w], events)
@@ -108,7 +110,7 @@ export class NumberSlides {
   }
 
   #differences(starts: Int32Array, { first, ends }: Contributing): boolean {
-    return differences(this.#high, this.#low, starts, ends, first, this.#rows(), this.#roomForSums())
+    return this.#prefixes.differences(starts, ends, { first, rows: this.#rows() }, this.#roomForSums())
   }
 
   #lateOrder(events: Contributing): LateOrder {
@@ -263,37 +265,6 @@ export class NumberSlides {
     }
   }
 
-  /** Σ of the first k values as high[k] + low[k], high = round(Σ); false where two doubles do not hold one. See `SumCells`. */
-  #prefixSums(values: Float64Array, { first, end }: Contributing): boolean {
-    if (this.#high.length < end - first + 1) {
-      this.#high = new Float64Array(2 * (end - first) + 64)
-      this.#low = new Float64Array(this.#high.length)
-    }
-    const high = this.#high
-    const low = this.#low
-    high[0] = 0
-    low[0] = 0
-    let a = 0
-    let c = 0
-    for (let i = first; i < end; i++) {
-      const b = values[i]
-      const s = a + b
-      const sb = s - a
-      const e = a - (s - sb) + (b - sb)
-      const u = c + e
-      const ub = u - c
-      if (c - (u - ub) + (e - ub) !== 0) return false
-      a = s + u
-      const hb = a - s
-      c = s - (a - hb) + (u - hb)
-      // Not a number where the sum overflows.
-      if (c !== c) return false
-      high[i - first + 1] = a
-      low[i - first + 1] = c
-    }
-    return true
-  }
-
   #readSums(readers: Slot['windows'][number]['readers'], starts: Int32Array, { ends }: Contributing): boolean {
     const firstRow = this.#input.rowStart[this.#group]
     const rows = this.#rows()
@@ -337,12 +308,12 @@ export class NumberSlides {
     starts: readonly Int32Array[],
   ): void {
     const sign = slot.spec.kind === 'min' ? 1 : -1
-    if (this.#high.length < end - first + 1) {
-      this.#high = new Float64Array(2 * (end - first) + 64)
-      this.#low = new Float64Array(this.#high.length)
+    if (this.#held.length < end - first + 1) {
+      this.#held = new Float64Array(2 * (end - first) + 64)
+      this.#heldIndexes = new Float64Array(this.#held.length)
     }
-    const held = this.#high
-    const indexes = this.#low
+    const held = this.#held
+    const indexes = this.#heldIndexes
     const heads = new Int32Array(slot.windows.length)
     const firstRow = this.#input.rowStart[this.#group]
     const rows = this.#input.rowStart[this.#group + 1] - firstRow
@@ -390,37 +361,4 @@ function isAscending(values: Float64Array, from: number, to: number): boolean {
 
 function room(array: Int32Array, length: number): Int32Array {
   return array.length >= length ? array : new Int32Array(Math.max(length, 2 * array.length))
-}
-
-/** Per row round(Σ[first…end) − Σ[first…start)); false where two doubles do not hold a difference exactly. */
-function differences(
-  high: Float64Array,
-  low: Float64Array,
-  starts: Int32Array,
-  ends: Int32Array,
-  first: number,
-  rows: number,
-  sums: Float64Array,
-): boolean {
-  for (let row = 0; row < rows; row++) {
-    const to = ends[row] - first
-    const from = starts[row] - first
-    if (from >= to) continue
-    const a = high[to]
-    const b = -high[from]
-    const c = low[to]
-    const d = -low[from]
-    const s = a + b
-    const sb = s - a
-    const e = a - (s - sb) + (b - sb)
-    const t = c + d
-    const tb = t - c
-    const f = c - (t - tb) + (d - tb)
-    const u = e + t
-    const ub = u - e
-    const g = e - (u - ub) + (t - ub)
-    if (f !== 0 || g !== 0) return false
-    sums[row] = s + u
-  }
-  return true
 }

@@ -7,7 +7,7 @@ import { test } from 'node:test'
 import type { TestContext } from 'node:test'
 import type { BenchResult } from '../../bench/bench-result.ts'
 
-for (const name of ['kernel', 'stream-embedded', 'pit-export', 'as-of-join', 'feature-read']) {
+for (const name of ['kernel', 'stream-embedded', 'pit-export', 'as-of-join', 'pit-export-scale', 'feature-read']) {
   test(`benchmark ${name} prints its result as the last line, without peers, and the same hash twice`, (context) => {
     const env = { ...process.env, XDG_CACHE_HOME: temporaryCache(context) }
     const first = smoke(name, env)
