@@ -2,6 +2,8 @@ import { createResultColumn, resultValue, STATUS, STATUS_NAMES } from '../featur
 import type { ResultColumn, StatusName } from '../features/aggregation/result-column.ts'
 import type { CompiledService } from '../features/kernel/compiled-view.ts'
 import { deriveRow } from '../features/kernel/derive.ts'
+import { FunctionFailures } from '../features/kernel/function-failures.ts'
+import type { FunctionFailure } from '../features/kernel/function-failures.ts'
 import type { Value, ValueType } from '../features/plan/field-type.ts'
 import type { ServicePlan } from '../features/plan/view-plan.ts'
 import type { Column } from '../features/values/column.ts'
@@ -33,6 +35,8 @@ export interface RowGroupTask {
 export interface EncodedRowGroup extends EncodedColumns {
   /** Of each feature, then of each derived field. */
   readonly summaries: readonly ColumnSummary[]
+  /** Calls of derive functions that gave nothing. */
+  readonly failures: readonly FunctionFailure[]
 }
 
 /** Names and types of the columns that an export adds: features, then derived fields. */
@@ -51,7 +55,8 @@ export function encodeRowGroup(service: CompiledService, task: RowGroupTask): En
   const { plan } = service
   const views = task.results.map((results) => columnsOf(results, task))
   const columns = task.features.map(({ view, feature }) => views[view][feature])
-  if (plan.derived.length > 0) columns.push(...derive(service, task, columns))
+  const failures = new FunctionFailures()
+  if (plan.derived.length > 0) columns.push(...derive(service, task, columns, failures))
   const names = addedColumns(plan)
   const parts: Uint8Array[] = []
   const summaries = columns.map((column) => summarise(column, task.rows))
@@ -68,7 +73,7 @@ export function encodeRowGroup(service: CompiledService, task: RowGroupTask): En
     bytes.set(part, at)
     at += part.length
   }
-  return { bytes, chunks, summaries }
+  return { bytes, chunks, summaries, failures: failures.take() }
 }
 
 function columnsOf(results: RowGroupResults, { firstRow, rows }: RowGroupTask): readonly ResultColumn[] {
@@ -78,7 +83,12 @@ function columnsOf(results: RowGroupResults, { firstRow, rows }: RowGroupTask): 
   return columns
 }
 
-function derive(service: CompiledService, task: RowGroupTask, features: readonly ResultColumn[]): ResultColumn[] {
+function derive(
+  service: CompiledService,
+  task: RowGroupTask,
+  features: readonly ResultColumn[],
+  failures: FunctionFailures,
+): ResultColumn[] {
   const out = service.plan.derived.map(({ type }) => createResultColumn(type, task.rows))
   for (let row = 0; row < task.rows; row++) {
     const values = features.map((column) => resultValue(column, row))
@@ -88,7 +98,7 @@ function derive(service: CompiledService, task: RowGroupTask, features: readonly
       statuses.push('PRESENT')
     }
     const first = values.length
-    deriveRow(service, values, statuses)
+    deriveRow(service, values, statuses, failures)
     out.forEach((column, i) => setValue(column, row, values[first + i], STATUS[statuses[first + i]]))
   }
   return out

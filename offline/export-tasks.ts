@@ -73,12 +73,19 @@ export class TaskRunner {
       case 'load':
         return loadRowGroup(task.load)
       case 'newest':
-        return newestOfUnit(this.#kernels[task.view], task.unit)
+        return this.#newest(this.#kernels[task.view], task.unit)
       case 'sweep':
         return this.#sweep(this.#kernels[task.view], task.unit, task.target)
       case 'encode':
         return encodeRowGroup(this.#service, task)
     }
+  }
+
+  /** The functions run again in the sweep, and are counted there. */
+  #newest(kernel: ViewKernel, unit: SweepUnit): NewestOfUnit {
+    const newest = newestOfUnit(kernel, unit)
+    kernel.failures.take()
+    return newest
   }
 
   #sweep(kernel: ViewKernel, unit: SweepUnit, target: SweepTarget): SweptUnit {

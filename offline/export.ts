@@ -1,5 +1,6 @@
 import { rename, rm, writeFile } from 'node:fs/promises'
 import { availableParallelism } from 'node:os'
+import { FunctionFailures } from '../features/kernel/function-failures.ts'
 import { keyedLogOf } from '../registry/keyed-logs.ts'
 import { describeColumn, describeWindow } from './column-statistics.ts'
 import type { ColumnStatistics } from './column-statistics.ts'
@@ -91,7 +92,7 @@ export async function exportTrainingSet(context: OfflineContext, options: Export
     const budget = options.budget ?? exportBudget(options.memoryBytes ?? defaultMemoryBytes(), spine.rows)
     const firstRows = firstRowsOf(spine.parquet.rowGroups)
     const results = createResultStore({ views: plan.views, firstRows, bytesMax: budget.resultBytes, folder: spill })
-    await evaluateViews(context, pool, plan, { rows, asOf, clock, pinned, budget, results, options })
+    const failures = await evaluateViews(context, pool, plan, { rows, asOf, clock, pinned, budget, results, options })
     const written = await writeResult(pool, plan, { ...options, spine, request, results, firstRows, out: part })
     if (format !== 'parquet')
       await convertOutput(context.tables, {
@@ -115,6 +116,7 @@ export async function exportTrainingSet(context: OfflineContext, options: Export
       outputSha256,
       rows: spine.rows,
       columns,
+      functionFailures: [...failures, ...written.failures.map((failure) => ({ name: plan.git.name, ...failure }))],
       nullShareBroken: brokenNullShares(plan, columns, spine.rows),
     }
     signal?.throwIfAborted()
@@ -147,7 +149,7 @@ async function evaluateViews(
   pool: TaskPool,
   { views }: ExportPlan,
   { rows, asOf, clock, pinned, budget, results, options }: Evaluation,
-): Promise<void> {
+): Promise<Manifest['functionFailures']> {
   const { onProgress, signal } = options
   const { t } = rows
   let events = 0
@@ -169,17 +171,20 @@ async function evaluateViews(
       signal,
     }
   })
+  const failures = views.map(() => new FunctionFailures())
   const served = clock === null ? null : await servedRows(context, pool, clock, requests)
   for (const [number, request] of requests.entries()) {
     const seen = served === null ? request : { ...request, t: served.t, bound: served.bounds[number] }
     await forEachUnit(context, pool, seen, async (unit) => {
       const stored = await pool.run({ kind: 'sweep', view: number, unit, target: results.target(number) })
       results.add(number, stored)
+      failures[number].add(stored.failures)
       done += unit.rowStart[unit.endEntity] - unit.rowStart[unit.firstEntity]
       onProgress?.({ phase: 'rows', done, total: t.length * views.length })
     })
     signal?.throwIfAborted()
   }
+  return views.flatMap(({ plan: { name } }, number) => failures[number].list().map((failure) => ({ name, ...failure })))
 }
 
 const VISIBILITY: Readonly<Record<AsOf, Visibility>> = {

@@ -1,3 +1,4 @@
+import type { FunctionFailure } from '../features/kernel/function-failures.ts'
 import type { GitState } from '../registry/registry.ts'
 import type { ColumnStatistics } from './column-statistics.ts'
 
@@ -24,6 +25,8 @@ export interface Manifest extends PinnedPositions {
   readonly outputSha256: string
   readonly rows: number
   readonly columns: readonly ColumnStatistics[]
+  /** Calls of user functions that gave null, over the events and rows that the export read, by view or service, function and code. */
+  readonly functionFailures: readonly (FunctionFailure & { readonly name: string })[]
   /** Features with more nulls than their `nullShare` rule allows. */
   readonly nullShareBroken: readonly { readonly name: string; readonly nullShare: number; readonly allowed: number }[]
 }

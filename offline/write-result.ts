@@ -1,3 +1,5 @@
+import { FunctionFailures } from '../features/kernel/function-failures.ts'
+import type { FunctionFailure } from '../features/kernel/function-failures.ts'
 import type { Column } from '../features/values/column.ts'
 import { gatherColumn } from '../features/values/gather.ts'
 import { spliceParquet } from '../stores/tables/parquet/splice.ts'
@@ -16,6 +18,8 @@ export interface Written {
   readonly sha256: string
   /** Of each feature, then of each derived field. */
   readonly summaries: readonly ColumnSummary[]
+  /** Calls of derive functions that gave nothing. */
+  readonly failures: readonly FunctionFailure[]
 }
 
 export interface WriteRequest extends Pick<ExportOptions, 'signal' | 'onProgress'> {
@@ -35,6 +39,7 @@ export async function writeResult(
 ): Promise<Written> {
   const added = addedColumns(service.plan)
   const summaries = added.map(emptySummary)
+  const failures = new FunctionFailures()
   const features = service.plan.features.map(({ viewVersion, feature }) => {
     const view = views.findIndex(({ version }) => version === viewVersion)
     return { view, feature: views[view].plan.features.findIndex(({ name }) => name === feature) }
@@ -60,12 +65,13 @@ export async function writeResult(
         ahead.push(encoded)
       }
       const encoded = await ahead.shift()!
+      failures.add(encoded.failures)
       encoded.summaries.forEach((summary, i) => mergeSummary(summaries[i], summary))
       onProgress?.({ phase: 'write', done: firstRows[g + 1], total: spine.rows })
       return encoded
     },
   })
-  return { sha256, summaries }
+  return { sha256, summaries, failures: failures.list() }
 }
 
 export function firstRowsOf(rowGroups: readonly number[]): Int32Array {

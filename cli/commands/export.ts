@@ -128,9 +128,12 @@ function readPositions(path: string): PinnedPositions {
   )
 }
 
-function describe({ rows, outputSha256, nullShareBroken }: Manifest, out: string): string[] {
+function describe({ rows, outputSha256, nullShareBroken, functionFailures }: Manifest, out: string): string[] {
   return [
     `Wrote ${describeCount(rows)} rows to ${out} (SHA-256 ${outputSha256.slice(0, 12)}…); its manifest is beside it.`,
+    ...functionFailures.map(({ name, function: of, code, count }) =>
+      paint('yellow', `${code}: ${of} of ${name} gave null ${describeCount(count)} times`),
+    ),
     ...nullShareBroken.map(({ name, nullShare, allowed }) =>
       paint('yellow', `${name}: ${(100 * nullShare).toFixed(1)} % null, ${(100 * allowed).toFixed(1)} % are allowed`),
     ),

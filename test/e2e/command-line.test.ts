@@ -86,7 +86,7 @@ test(
     const project = temporaryProject(context, { 'features/card.ts': PAYMENTS })
     const plan = await tidemarkJson<{ changes: { name: string }[] }>(project, 'apply')
     assert.deepEqual(plan.changes.map(({ name }) => name).sort(), ['card', 'card_spend', 'fraud', 'payments'])
-    assert.deepEqual(await tidemarkJson(project, 'plan'), { changes: [], catalogue: [] })
+    assert.deepEqual(await tidemarkJson(project, 'plan'), { changes: [], catalogue: [], building: [] })
 
     const produced = await tidemarkJson<{ accepted: number; refused: number; codes: object }>(
       project,

@@ -56,4 +56,12 @@ test('functions that throw or return what their type does not allow give null, a
   assert.deepEqual(platform.reader.functionFailures, [
     { service: 'fraud', function: 'share', code: 'TM_FUNCTION_NON_FINITE', count: 1 },
   ])
+  platform.clock.ms += 2000
+  await platform.settle()
+  const row = { card_id: 'a', divisor: 0, timestamp: platform.clock.ms - 1 }
+  const { manifest } = await platform.export('fraud', [row, row])
+  assert.deepEqual(
+    manifest.functionFailures.map(({ name, function: of, code, count }) => [name, of, code, count]),
+    [...counted, ['fraud', 'share', 'TM_FUNCTION_NON_FINITE', 2]],
+  )
 })
