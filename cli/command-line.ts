@@ -24,6 +24,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Register>>> = {
   export: async () => (await import('./commands/export.ts')).registerExport,
   verify: async () => (await import('./commands/verify.ts')).registerVerify,
   status: async () => (await import('./commands/status.ts')).registerStatus,
+  repair: async () => (await import('./commands/repair.ts')).registerRepair,
   forget: async () => (await import('./commands/forget.ts')).registerForget,
   'dead-letters': async () => (await import('./commands/dead-letters.ts')).registerDeadLetters,
 }

@@ -42,7 +42,10 @@ export async function runWork(
     let moved: number
     try {
       // History was changed: what the worker holds in memory is of the old one.
-      if (generation !== null && step.generation !== generation) worker = createWorker(context, role)
+      if (generation !== null && step.generation !== generation) {
+        worker = createWorker(context, role)
+        reported.clear()
+      }
       generation = step.generation
       moved = await worker.runOnce()
     } finally {

@@ -1,3 +1,5 @@
+import { isTidemarkError } from '../features/errors/tidemark-error.ts'
+import type { TidemarkError } from '../features/errors/tidemark-error.ts'
 import type { KeyedLog } from '../registry/keyed-logs.ts'
 import { archiveFileName, archiveFiles } from '../stores/tables/archive-files.ts'
 import type { PartitionPlace } from '../stores/tables/archive-files.ts'
@@ -26,10 +28,16 @@ export class ArchiveRole {
   /** Partitions whose progress was compared with the files since this process began. */
   readonly #compared = new Set<string>()
   readonly #looked = new Set<string>()
+  readonly #stopped = new Map<string, TidemarkError>()
 
   constructor(context: StreamContext) {
     this.#context = context
     this.#fed = new FedLogs(context.log)
+  }
+
+  /** Partitions (`<keyed log>/<number>`) whose log cannot be read on, each with the cause; all others go on. */
+  get stopped(): ReadonlyMap<string, TidemarkError> {
+    return this.#stopped
   }
 
   /** At most one file per partition. Returns how many events were archived. */
@@ -38,9 +46,21 @@ export class ArchiveRole {
     let archived = 0
     for (const keyedLog of await this.#fed.among(await this.#context.registry.keyedLogs())) {
       for (let partition = 0; partition < this.#context.partitions; partition++)
-        archived += await this.#archive(keyedLog, partition, settled)
+        archived += await this.#step(keyedLog, partition, settled)
     }
     return archived
+  }
+
+  async #step(keyedLog: KeyedLog, partition: number, settled: number): Promise<number> {
+    const name = `${keyedLog.name}/${partition}`
+    if (this.#stopped.has(name)) return 0
+    try {
+      return await this.#archive(keyedLog, partition, settled)
+    } catch (error) {
+      if (!isUnreadable(error)) throw error
+      this.#stopped.set(name, error)
+      return 0
+    }
   }
 
   async #archive(keyedLog: KeyedLog, partition: number, settledTime: number): Promise<number> {
@@ -88,17 +108,22 @@ export class ArchiveRole {
     let next = from.nextOffset
     let ended = false
     try {
-      while (!isFull(writer)) {
-        const records = await log.read(keyedTopic(keyedLog.name), place.partition, next, FETCH_BYTES)
-        ended = records.length === 0
-        if (ended) break
-        for (const record of records) {
-          const where = `${keyedLog.name}/${place.partition}`
-          const batch = readKeyedRecord(record, keyedLog.source.fields, filter, where)
-          if (batch !== null) await writer.add(batch)
-          next = record.offset + 1
-          if (isFull(writer)) break
+      try {
+        while (!isFull(writer)) {
+          const records = await log.read(keyedTopic(keyedLog.name), place.partition, next, FETCH_BYTES)
+          ended = records.length === 0
+          if (ended) break
+          for (const record of records) {
+            const where = `${keyedLog.name}/${place.partition}`
+            const batch = readKeyedRecord(record, keyedLog.source.fields, filter, where)
+            if (batch !== null) await writer.add(batch)
+            next = record.offset + 1
+            if (isFull(writer)) break
+          }
         }
+      } catch (error) {
+        // What came before the record that cannot be read counts.
+        if (!isUnreadable(error) || next === from.nextOffset) throw error
       }
       const completeUntil = ended ? settled : from.completeUntil
       const origins = Buffer.from(filter.encode()).toString('base64')
@@ -117,6 +142,10 @@ export class ArchiveRole {
       await writer.discard()
     }
   }
+}
+
+function isUnreadable(error: unknown): error is TidemarkError {
+  return isTidemarkError(error) && (error.code === 'TM_STREAM_GAP' || error.code === 'TM_BLOCK_UNREADABLE')
 }
 
 function isFull({ events, bytes }: ArchiveWriter): boolean {

@@ -54,7 +54,7 @@ export const STREAM_ERRORS = {
     disposition: 'halt',
     status: 500,
     meaning:
-      'Blocks of a producer are missing from a keyed log. The partition stops rather than compute from an incomplete history.',
+      'Blocks of a producer are missing from a keyed log. The partition stops rather than compute from an incomplete history. `tidemark repair` says what to do.',
   },
   TM_STREAM_BUCKETS: {
     disposition: 'halt',
@@ -66,7 +66,7 @@ export const STREAM_ERRORS = {
     disposition: 'halt',
     status: 500,
     meaning:
-      'A block of a keyed log cannot be decoded: it is damaged, or a newer version of Tidemark wrote it. Its partition stops, others go on.',
+      'A block of a keyed log cannot be decoded: it is damaged, or a newer version of Tidemark wrote it. Its partition stops, others go on. `tidemark repair` says what to do.',
   },
   TM_STATE_UNREADABLE: {
     disposition: 'halt',

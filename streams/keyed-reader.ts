@@ -54,7 +54,7 @@ function readBlock(record: LogRecord, fields: readonly FieldPlan[], where: strin
   } catch (error) {
     throw failStream(
       'TM_BLOCK_UNREADABLE',
-      `${where}: the block at offset ${record.offset} cannot be decoded (${error instanceof Error ? error.message : String(error)}): it is damaged, or a newer version of Tidemark wrote it; upgrade, or restore the log`,
+      `${where}: the block at offset ${record.offset} cannot be decoded (${error instanceof Error ? error.message : String(error)}): it is damaged, or a newer version of Tidemark wrote it; upgrade, or see \`tidemark repair\``,
       { cause: error },
     )
   }

@@ -51,7 +51,7 @@ export class OriginFilter {
     if (isAfter(block.previous.offset, block.previous.index, seen)) {
       throw failStream(
         'TM_STREAM_GAP',
-        `${where}: a block of ${block.origin} follows sequence ${block.previous.offset}.${block.previous.index}, but only ${seen.offset}.${seen.index} was seen: blocks are missing; restore the log`,
+        `${where}: a block of ${block.origin} follows sequence ${block.previous.offset}.${block.previous.index}, but only ${seen.offset}.${seen.index} was seen: blocks are missing; \`tidemark repair\` shows what to do`,
       )
     }
     let row = 0

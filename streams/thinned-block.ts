@@ -4,6 +4,7 @@ import type { FieldPlan } from '../features/plan/field-type.ts'
 import { compactColumn, gather, gatherColumn } from '../features/values/gather.ts'
 import type { Block, BlockSequences, Sequence } from './block.ts'
 import { decodeBlock, decodeSequences, encodeBlock } from './block.ts'
+import { blockWithoutEvents, decodeSkipped } from './skipped-block.ts'
 
 /*
  * A block from which events were removed; those that stay keep their position, and the block the last sequence that it had.
@@ -36,6 +37,14 @@ export function thinBlock(block: Block, removed: Uint8Array): Uint8Array {
   return writer.finish()
 }
 
+/** A block that follows `previous` and ends with `last`, whatever events it holds: its rows keep their places. */
+export function linkBlock(block: Block, previous: Sequence, last: Sequence): Uint8Array {
+  const own = lastSequence(block)
+  const linked = { ...block, previous, last }
+  const isPlain = block.indexes === undefined && own.offset === last.offset && own.index === last.index
+  return isPlain && block.length > 0 ? encodeBlock(linked) : thinBlock(linked, new Uint8Array(block.length))
+}
+
 /** The last sequence that a block had when it was appended. */
 export function lastSequence({ length, sequenceOffset, sequenceIndex, last }: BlockSequences): Sequence {
   return last ?? { offset: sequenceOffset[length - 1], index: sequenceIndex[length - 1] }
@@ -46,8 +55,10 @@ export function indexOf({ indexes }: Block, row: number): number {
   return indexes === undefined ? row : indexes[row]
 }
 
-/** A block as it is in the log, thinned or not. Throws as `decodeBlock` does. */
+/** A block as it is in the log: whole, thinned, or skipped. Throws as `decodeBlock` does. */
 export function decodeKeyedBlock(bytes: Uint8Array, fields: readonly FieldPlan[]): Block {
+  const skipped = decodeSkipped(bytes)
+  if (skipped !== null) return blockWithoutEvents(skipped.origin, fields)
   if (bytes[0] !== FORMAT) return decodeBlock(bytes, fields)
   const { last, indexes, inner } = openThinned(bytes)
   const block = decodeBlock(inner, fields)
@@ -57,6 +68,8 @@ export function decodeKeyedBlock(bytes: Uint8Array, fields: readonly FieldPlan[]
 
 /** The same without the events' values. */
 export function decodeKeyedSequences(bytes: Uint8Array): BlockSequences {
+  const skipped = decodeSkipped(bytes)
+  if (skipped !== null) return blockWithoutEvents(skipped.origin, [])
   if (bytes[0] !== FORMAT) return decodeSequences(bytes)
   const { last, inner } = openThinned(bytes)
   return { ...decodeSequences(inner), last }

@@ -1,0 +1,235 @@
+import { sourceLogName } from '../../features/plan/source-plan.ts'
+import type { SourcePlan } from '../../features/plan/source-plan.ts'
+import { gather, gatherColumn } from '../../features/values/gather.ts'
+import type { KeyedLog } from '../../registry/keyed-logs.ts'
+import type { LogRecord } from '../../stores/log/log.ts'
+import type { Block, Sequence } from '../block.ts'
+import { NO_SEQUENCE } from '../block.ts'
+import { lastOutcome, LetterOutcomes } from '../dead-letter-outcomes.ts'
+import { payloadOf, readDeadLetters } from '../dead-letters.ts'
+import type { StoredLetter } from '../dead-letters.ts'
+import { decodeEvents, rowsWithKeys } from '../decode-events.ts'
+import { RecordDecoder } from '../decode-records.ts'
+import type { IngestCheckpoint } from '../ingest.ts'
+import { repartition } from '../keyed-append.ts'
+import type { LastSent, OriginEvents } from '../keyed-append.ts'
+import { isAfter } from '../origin-filter.ts'
+import { blockWithoutEvents } from '../skipped-block.ts'
+import { deadTopic, keyedTopic, sourceTopic } from '../stream-context.ts'
+import type { StreamContext } from '../stream-context.ts'
+
+const FETCH_BYTES = 4 << 20
+
+/** Events after one sequence, up to another. */
+export interface SequenceRange {
+  readonly after: Sequence
+  readonly until: Sequence
+}
+
+/** What sends the events of one origin to a keyed partition, and still has them. */
+export interface Producer {
+  readonly origin: string
+  /** In words. */
+  readonly name: string
+  /** The last event that it sent to the partition; every later one follows this. */
+  readonly lastSent: Sequence
+  /** A block of its events without any. */
+  readonly noEvents: Block
+  /** Whether it has everything after a sequence. */
+  holds(after: Sequence): boolean
+  /** The partition's events of a range, in blocks made of about `bytes` of what was sent. */
+  blocks(range: SequenceRange, bytes: number): AsyncIterable<Block>
+}
+
+/** The producers of a keyed partition that can be asked to send again: ingest of its source, and the replay of its dead letters. */
+export async function producersOf(
+  context: StreamContext,
+  keyedLog: KeyedLog,
+  partition: number,
+): Promise<readonly Producer[]> {
+  const place = { context, keyedLog, partition, keyedLogs: await keyedLogsOf(context, keyedLog.source) }
+  const producers = [await sourceProducer(place), await letterProducer(place)]
+  return producers.filter((producer) => producer !== null)
+}
+
+interface Place {
+  readonly context: StreamContext
+  readonly keyedLog: KeyedLog
+  readonly partition: number
+  /** All of the source: which events have no key depends on them. */
+  readonly keyedLogs: readonly KeyedLog[]
+}
+
+async function keyedLogsOf({ registry }: StreamContext, source: SourcePlan): Promise<KeyedLog[]> {
+  return (await registry.keyedLogs()).filter((log) => sourceLogName(log.source) === sourceLogName(source))
+}
+
+async function sourceProducer(place: Place): Promise<Producer | null> {
+  const { log, metadata } = place.context
+  const { source } = place.keyedLog
+  const topic = await log.topic(sourceTopic(source.name))
+  const checkpoint = await metadata.readProgress<IngestCheckpoint>('ingest', sourceLogName(source))
+  if (topic === null || checkpoint?.incarnation !== topic.incarnation) return null
+  const origin = `${topic.incarnation}/0`
+  const start = await log.startOffset(topic.name, 0)
+  const end = await log.endOffset(topic.name, 0)
+  return {
+    origin,
+    name: `source ${source.name}`,
+    lastSent: sentTo(place, checkpoint.lastSent),
+    noEvents: blockWithoutEvents(origin, source.fields),
+    holds: ({ offset }) => start <= Math.max(0, offset) && start < end,
+    blocks: (range, bytes) => sourceBlocks({ ...place, historyEnd: checkpoint.historyEnd }, origin, range, bytes),
+  }
+}
+
+/** `historyEnd`: see `IngestCheckpoint`. */
+interface SourcePlace extends Place {
+  readonly historyEnd: number
+}
+
+async function* sourceBlocks(
+  place: SourcePlace,
+  origin: string,
+  range: SequenceRange,
+  bytesMax: number,
+): AsyncIterable<Block> {
+  const { log } = place.context
+  const { source } = place.keyedLog
+  const decoder = new RecordDecoder(source)
+  let kept: LogRecord[] = []
+  let bytes = 0
+  for (let next = Math.max(0, range.after.offset); next <= range.until.offset;) {
+    const records = await log.read(sourceTopic(source.name), 0, next, FETCH_BYTES)
+    if (records.length === 0) break
+    next = records[records.length - 1].offset + 1
+    const found = blockOf(place, recordEvents(place, origin, decoder, records), range)
+    if (found === null) continue
+    const offsets = new Set(found.sequenceOffset)
+    for (const record of records) {
+      if (!offsets.has(record.offset)) continue
+      kept.push(record)
+      bytes += record.value.length
+    }
+    if (bytes < bytesMax) continue
+    const block = blockOf(place, recordEvents(place, origin, decoder, kept), range)
+    if (block !== null) yield block
+    kept = []
+    bytes = 0
+  }
+  const block = kept.length === 0 ? null : blockOf(place, recordEvents(place, origin, decoder, kept), range)
+  if (block !== null) yield block
+}
+
+/** As ingest decodes them. */
+function recordEvents(
+  { keyedLog: { source }, keyedLogs, historyEnd }: SourcePlace,
+  origin: string,
+  decoder: RecordDecoder,
+  records: readonly LogRecord[],
+): OriginEvents {
+  const decoded = decoder.decode(records.map(({ value }) => value))
+  const { recordOf, lineOf } = decoded
+  const entities = keyedLogs.map(({ entity }) => entity)
+  const all = { ...decoded, rows: Int32Array.from(recordOf.keys()) }
+  const { rows, columns, eventTime } = rowsWithKeys(source, entities, all)
+  return {
+    origin,
+    length: rows.length,
+    sequenceOffset: Float64Array.from(rows, (row) => records[recordOf[row]].offset),
+    sequenceIndex: gather(lineOf, rows, new Int32Array(rows.length)),
+    eventTime,
+    arrival: Float64Array.from(rows, (row) => {
+      const { offset, appendTime } = records[recordOf[row]]
+      return offset < historyEnd ? appendTime : NaN
+    }),
+    columns,
+  }
+}
+
+async function letterProducer(place: Place): Promise<Producer | null> {
+  const { log } = place.context
+  const { source } = place.keyedLog
+  const topic = await log.topic(deadTopic(sourceLogName(source)))
+  if (topic === null) return null
+  const origin = `${topic.incarnation}/0`
+  return {
+    origin,
+    name: `replayed dead letters of ${source.name}`,
+    lastSent: sentTo(place, (await lastOutcome(log, sourceLogName(source))).lastSent),
+    noEvents: blockWithoutEvents(origin, source.fields),
+    holds: () => true,
+    blocks: (range, bytes) => letterBlocks(place, origin, range, bytes),
+  }
+}
+
+async function* letterBlocks(
+  place: Place,
+  origin: string,
+  range: SequenceRange,
+  bytesMax: number,
+): AsyncIterable<Block> {
+  const { log } = place.context
+  const { source } = place.keyedLog
+  const outcomes = await LetterOutcomes.read(log, sourceLogName(source))
+  let kept: StoredLetter[] = []
+  let bytes = 0
+  for await (const { letters } of readDeadLetters(log, sourceLogName(source))) {
+    for (const letter of letters) {
+      if (outcomes.of(letter.offset) !== 'replayed' || !isWithin(letter.offset, 0, range)) continue
+      kept.push(letter)
+      bytes += letter.payload.length
+    }
+    if (bytes < bytesMax) continue
+    const block = blockOf(place, letterEvents(place, origin, kept), range)
+    if (block !== null) yield block
+    kept = []
+    bytes = 0
+  }
+  const block = kept.length === 0 ? null : blockOf(place, letterEvents(place, origin, kept), range)
+  if (block !== null) yield block
+}
+
+/** As a replay decodes them. */
+function letterEvents({ keyedLog, keyedLogs }: Place, origin: string, letters: readonly StoredLetter[]): OriginEvents {
+  const entities = keyedLogs.map(({ entity }) => entity)
+  const { rows, columns, eventTime } = decodeEvents(keyedLog.source, entities, letters.map(payloadOf))
+  return {
+    origin,
+    length: rows.length,
+    sequenceOffset: Float64Array.from(rows, (row) => letters[row].offset),
+    sequenceIndex: new Int32Array(rows.length),
+    eventTime,
+    arrival: new Float64Array(rows.length).fill(NaN),
+    columns,
+  }
+}
+
+/** The partition's events of a range as one block; null: there are none. */
+function blockOf({ context, keyedLog, partition }: Place, events: OriginEvents, range: SequenceRange): Block | null {
+  const rows = Int32Array.from({ length: events.length }, (_, i) => i).filter((i) =>
+    isWithin(events.sequenceOffset[i], events.sequenceIndex[i], range),
+  )
+  const n = rows.length
+  const picked: OriginEvents = {
+    origin: events.origin,
+    length: n,
+    sequenceOffset: gather(events.sequenceOffset, rows, new Float64Array(n)),
+    sequenceIndex: gather(events.sequenceIndex, rows, new Int32Array(n)),
+    eventTime: gather(events.eventTime, rows, new Float64Array(n)),
+    arrival: gather(events.arrival, rows, new Float64Array(n)),
+    columns: events.columns.map((column) => gatherColumn(column, rows)),
+  }
+  const { buckets, partitions } = context
+  const { name, source, entity } = keyedLog
+  const appends = repartition({ topic: keyedTopic(name), source, entity, buckets, partitions }, picked, {})
+  return appends.find((append) => append.partition === partition)?.block ?? null
+}
+
+function isWithin(offset: number, index: number, { after, until }: SequenceRange): boolean {
+  return isAfter(offset, index, after) && !isAfter(offset, index, until)
+}
+
+function sentTo({ keyedLog, partition }: Place, lastSent: LastSent): Sequence {
+  return lastSent[`${keyedTopic(keyedLog.name)}/${partition}`] ?? NO_SEQUENCE
+}
