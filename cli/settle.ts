@@ -1,10 +1,9 @@
 import { setTimeout as pause } from 'node:timers/promises'
-import { tryProcessLock } from '../stores/process-lock.ts'
 import type { ProcessLock } from '../stores/process-lock.ts'
 import { compactOnce } from './compaction.ts'
 import type { Project } from './open-project.ts'
 import { isRoleRunning } from './presence.ts'
-import { roleLockPath } from './roles/role-lock.ts'
+import { LeaseWatch, tryRoleLease } from './roles/role-lease.ts'
 import { drain } from './run-roles.ts'
 import type { WorkRole } from './run-roles.ts'
 
@@ -46,10 +45,14 @@ export async function doing(project: Project, role: WorkRole, work: () => Promis
 
 /** The right to do a role's work, once another command that does it has finished; null: a running role does it. */
 async function takeOver(dataFolder: string, role: WorkRole, signal?: AbortSignal): Promise<ProcessLock | null> {
+  const watch = new LeaseWatch(dataFolder, role, {
+    killed: (pid) => process.stderr.write(`TM_ROLE_STUCK: process ${pid} hung and was ended (nothing is lost)\n`),
+  })
   while (signal?.aborted !== true) {
     if (await isRoleRunning(dataFolder, role)) return null
-    const lock = tryProcessLock(roleLockPath(dataFolder, role))
+    const lock = tryRoleLease(dataFolder, role)
     if (lock !== null) return lock
+    watch.poll()
     await pause(POLL_MS)
   }
   return null

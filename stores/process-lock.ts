@@ -1,9 +1,6 @@
 import { mkdirSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
-import { setTimeout as pause } from 'node:timers/promises'
-
-const POLL_MS = 20
 
 /** Held by at most one process of a machine at a time; the operating system frees it when the process ends, however it ends. */
 export interface ProcessLock {
@@ -26,16 +23,6 @@ export function tryProcessLock(path: string): ProcessLock | null {
       if (database.isOpen) database.close()
     },
   }
-}
-
-/** Waits until the lock is free; null if aborted first. */
-export async function waitForProcessLock(path: string, signal: AbortSignal): Promise<ProcessLock | null> {
-  while (!signal.aborted) {
-    const lock = tryProcessLock(path)
-    if (lock !== null) return lock
-    await pause(POLL_MS, undefined, { signal }).catch(() => {})
-  }
-  return null
 }
 
 export function isBusy(error: unknown): boolean {

@@ -19,6 +19,8 @@ import { readExpiredKeys } from '../../streams/expired-keys.ts'
 import type { Project } from '../open-project.ts'
 import { livePresences } from '../presence.ts'
 import type { Presence } from '../presence.ts'
+import { roleOwner } from '../roles/role-lease.ts'
+import type { RoleOwner } from '../roles/role-lease.ts'
 import { describeCount, describeMs, describeTime } from '../terminal/describe-amounts.ts'
 import { paint } from '../terminal/style.ts'
 import { formatTable } from '../terminal/table.ts'
@@ -32,6 +34,8 @@ interface Status {
   readonly now: number
   readonly simulatedClock: boolean
   readonly processes: readonly Presence[]
+  /** Who streams and who archives now: a role, or a command that does it itself. */
+  readonly owners: readonly RoleOwner[]
   readonly ingestLagRecords: number
   readonly sources: readonly SourceReport[]
   readonly keyedLogs: readonly KeyedLogReport[]
@@ -89,6 +93,7 @@ async function readStatus(project: Project): Promise<Status> {
     now: Math.floor(project.now()),
     simulatedClock: project.isClockSimulated,
     processes,
+    owners: (['stream', 'archive'] as const).flatMap((role) => roleOwner(project.dataFolder, role) ?? []),
     ingestLagRecords,
     sources,
     keyedLogs: await reportKeyedLogs(project, partitions, freshness),
@@ -114,6 +119,7 @@ function describe(status: Status, verbose: boolean): string[] {
   const { sources, keyedLogs, partitions } = status
   return [
     ...describeProcesses(status),
+    ...describeOwners(status),
     ...(sources.length === 0 ? ['Nothing is registered: run `tidemark apply`.'] : ['', ...describeSources(sources)]),
     ...(keyedLogs.length === 0 ? [] : ['', ...describeKeyedLogs(keyedLogs)]),
     ...describeBuilding(status.views),
@@ -162,6 +168,18 @@ function describeProcesses({ processes, now, simulatedClock, caughtUp }: Status)
     ]),
   )
   return [...formatTable(['role', 'state', '', 'process', ''], rows), '', `${clock} ${state}`]
+}
+
+/** Owners that no line tells of, and those that hang. */
+function describeOwners({ owners, processes }: Status): string[] {
+  const shown = new Set(processes.flatMap(({ roles }) => roles.map(({ pid }) => pid)))
+  return owners.flatMap(({ role, pid, silentMs, hangs }) => {
+    if (hangs)
+      return [
+        `${paint('red', 'hangs')}: ${role}, process ${pid}, has not moved for ${describeMs(silentMs)}. Who stands by ends it; else end it yourself.`,
+      ]
+    return shown.has(pid) ? [] : [`${role}: process ${pid} does it now.`]
+  })
 }
 
 function describeSources(sources: readonly SourceReport[]): string[] {

@@ -1,7 +1,6 @@
 import { setPriority } from 'node:os'
 import { isTidemarkError } from '../../features/errors/tidemark-error.ts'
 import { storeFailure } from '../../stores/store-failure.ts'
-import { waitForProcessLock } from '../../stores/process-lock.ts'
 import { compactUntil } from '../compaction.ts'
 import { openProject } from '../open-project.ts'
 import type { Project } from '../open-project.ts'
@@ -14,7 +13,7 @@ import { importUntil } from '../scheduled-imports.ts'
 import { serve } from '../serve.ts'
 import { aborted, stopSignal } from '../stop-signal.ts'
 import type { LogLines } from '../terminal/log-lines.ts'
-import { roleLockPath } from './role-lock.ts'
+import { waitForRoleLease } from './role-lease.ts'
 import type { RoleName } from './role-messages.ts'
 import { supervision } from './supervision.ts'
 
@@ -28,6 +27,8 @@ export interface RoleOptions {
   /** Of `serve`; null: the project's. */
   readonly port: number | null
   readonly log: LogLines
+  /** A process that holds the role's lease and has not renewed it for this long is ended. Default: 15 s. */
+  readonly leaseMs?: number
 }
 
 /** Runs one role in this process until it is told to stop: alone, or under a `tidemark start`. */
@@ -58,7 +59,7 @@ interface Surroundings {
 
 async function runUntil(
   role: RoleName,
-  { directory, port, log }: RoleOptions,
+  { directory, port, log, leaseMs }: RoleOptions,
   signal: AbortSignal,
   { ready, unwell, alone }: Surroundings,
 ): Promise<void> {
@@ -75,7 +76,7 @@ async function runUntil(
   }
   try {
     if (role === 'serve') await serveUntil(project, port ?? project.port, signal, isReady, unwell)
-    else await workUntil(project, role, signal, isReady, log)
+    else await workUntil(project, role, signal, { ready: isReady, log, leaseMs })
   } finally {
     await presence?.close()
     await project.close()
@@ -95,19 +96,24 @@ async function serveUntil(
   await server.stop()
 }
 
-/** One process at a time streams a data folder, and one archives; a second stands by and takes over when the first ends. */
+/** One process at a time streams a data folder, and one archives; a second stands by and takes over when the first ends, or hangs. */
 async function workUntil(
   project: Project,
   role: WorkRole,
   signal: AbortSignal,
-  ready: (url: null) => void,
-  log: LogLines,
+  { ready, log, leaseMs }: Pick<RoleOptions, 'log' | 'leaseMs'> & { readonly ready: (url: null) => void },
 ): Promise<void> {
   const standby = setTimeout(() => {
     log('info', role, 'another process does this on the data folder: standing by to take over')
     ready(null)
   }, STANDBY_AFTER_MS)
-  const lock = await waitForProcessLock(roleLockPath(project.dataFolder, role), signal)
+  const killed = (pid: number): void =>
+    log(
+      'warn',
+      role,
+      `TM_ROLE_STUCK: process ${pid} did this and hung: it was ended (nothing is lost), this one goes on`,
+    )
+  const lock = await waitForRoleLease(project.dataFolder, role, signal, { leaseMs, killed })
   clearTimeout(standby)
   if (lock === null) return
   try {

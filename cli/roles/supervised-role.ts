@@ -4,6 +4,7 @@ import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import type { RoleState } from '../presence.ts'
 import type { LogEntry, LogLines } from '../terminal/log-lines.ts'
+import { LEASE_MS } from './role-lease.ts'
 import { ALIVE_EVERY_MS } from './role-messages.ts'
 import type { RoleName, RoleOrder, RoleReport } from './role-messages.ts'
 import { SUPERVISED } from './supervision.ts'
@@ -22,11 +23,9 @@ export interface SupervisedRoleOptions {
   readonly log: LogLines
   /** Called when the state changed. */
   readonly changed: () => void
-  /** A process whose event loop has not turned for this long is killed and starts anew. Default: a minute. */
+  /** A process whose event loop has not turned for this long is killed and starts anew. Default: 15 s. */
   readonly stuckMs?: number
 }
-
-const STUCK_MS = 60_000
 
 /** One role in a child process: started, started anew with growing pauses when it dies, stopped for good when starting anew cannot help. */
 export class SupervisedRole {
@@ -91,7 +90,7 @@ export class SupervisedRole {
 
   /** Counts beats that were missed, not time: a machine that slept is no reason. From the first beat on: a start may take its time. */
   #watch(child: ChildProcess, stuck: (failure: Failure) => void): { alive(): void; end(): void } {
-    const { stuckMs = STUCK_MS } = this.#options
+    const { stuckMs = LEASE_MS } = this.#options
     let missed = -Infinity
     const timer = setInterval(() => {
       if (++missed * ALIVE_EVERY_MS < stuckMs) return

@@ -1,4 +1,5 @@
 import type { KeyedLog } from '../../registry/keyed-logs.ts'
+import { FlushJournal } from '../../stores/online/flush-journal.ts'
 import type { Marker } from '../../stores/online/online-store.ts'
 import { failStream } from '../errors.ts'
 import { bucketsOf } from '../partition-worker.ts'
@@ -25,6 +26,9 @@ export async function levelMarkers(context: StreamContext, keyedLog: KeyedLog, p
   const markers = await online.claim(keyedLog.name, made, { incarnation: topic.incarnation, views: '' })
   const newest = newestMarker(markers)
   if (newest === null) return
+  // The last flush of a bucket may not be written down yet, and the next change of its marker hides when it was.
+  const journal = await FlushJournal.open(context, keyedLog.name, { partition, partitions: context.partitions })
+  await journal.record(new Map(made.map((bucket, i) => [bucket, markers[i].epoch])), false)
   const { nextOffset, origins } = newest
   const flushes = made.flatMap((bucket, i) => {
     const { epoch, views, nextOffset: expectedOffset } = markers[i]
