@@ -17,7 +17,8 @@ const COUNTED_MS_MAX = 250
 /** The process that a lease names. A pid alone may be another process's by now. */
 interface LeaseOwner {
   readonly pid: number
-  readonly startedAt: string
+  /** null: not known; then nobody ends it. */
+  readonly startedAt: string | null
 }
 
 const leasePath = (dataFolder: string, role: WorkRole): string => join(dataFolder, 'run', `${role}.lease`)
@@ -27,7 +28,7 @@ export function tryRoleLease(dataFolder: string, role: WorkRole, leaseMs: number
   const lock = tryProcessLock(roleLockPath(dataFolder, role))
   if (lock === null) return null
   const path = leasePath(dataFolder, role)
-  const owner: LeaseOwner = { pid: process.pid, startedAt: startOf(process.pid) }
+  const owner: LeaseOwner = { pid: process.pid, startedAt: ownStart() }
   writeFileSync(path, JSON.stringify(owner))
   const timer = setInterval(() => {
     try {
@@ -135,6 +136,14 @@ function kill(pid: number): boolean {
     return process.kill(pid, 'SIGKILL')
   } catch {
     return false
+  }
+}
+
+function ownStart(): string | null {
+  try {
+    return startOf(process.pid)
+  } catch {
+    return null
   }
 }
 
