@@ -50,6 +50,12 @@ export const STREAM_ERRORS = {
     meaning:
       'Views read the source by other entities than before, and no keyed log of theirs has all history yet. Wait until they are filled.',
   },
+  TM_SOURCE_TRUNCATED: {
+    disposition: 'halt',
+    status: 500,
+    meaning:
+      'A source begins beyond where ingest has read it: records that were never read are gone. Its ingest stops, other sources go on. Restore the records, or name the source anew.',
+  },
   TM_STREAM_GAP: {
     disposition: 'halt',
     status: 500,

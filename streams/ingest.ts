@@ -1,3 +1,5 @@
+import { isTidemarkError } from '../features/errors/tidemark-error.ts'
+import type { TidemarkError } from '../features/errors/tidemark-error.ts'
 import { sourceLogName } from '../features/plan/source-plan.ts'
 import type { SourcePlan } from '../features/plan/source-plan.ts'
 import { canonicalJson } from '../features/plan/canonical-json.ts'
@@ -10,6 +12,8 @@ import { rowsWithKeys } from './decode-events.ts'
 import { RecordDecoder } from './decode-records.ts'
 import { failStream } from './errors.ts'
 import { splitLines } from './event-lines.ts'
+import { appendIngested, readIngestCheckpoint } from './ingest-checkpoint.ts'
+import type { IngestCheckpoint } from './ingest-checkpoint.ts'
 import { laterSent, repartition } from './keyed-append.ts'
 import type { BlockAppend, LastSent } from './keyed-append.ts'
 import type { RecentBlocks } from './recent-blocks.ts'
@@ -19,25 +23,6 @@ import { keyedTopic, sourceTopic, usedSources } from './stream-context.ts'
 import type { StreamContext } from './stream-context.ts'
 
 const FETCH_BYTES = 4 << 20
-
-/** Durable position of ingest in one source partition. */
-export interface IngestCheckpoint {
-  readonly incarnation: string
-  readonly nextOffset: number
-  readonly lastSent: LastSent
-  /** Records below are the history of a later source version: their events arrived when they were appended to the source's topic. */
-  readonly historyEnd: number
-  /** Of a source version that takes over what others have: it is not fed yet, and its ingest will begin here. */
-  readonly isTakingOver?: true
-}
-
-/** Whether ingest has read what was in a source's topic when this version of it began to be fed. */
-export async function isHistoryRead({ log, metadata }: StreamContext, source: SourcePlan): Promise<boolean> {
-  const held = await metadata.readProgress<IngestCheckpoint>('ingest', sourceLogName(source))
-  if (held !== null) return held.nextOffset >= held.historyEnd
-  if ((source.version ?? 1) === 1 || (await log.topic(sourceTopic(source.name))) === null) return true
-  return (await log.endOffset(sourceTopic(source.name), 0)) === 0
-}
 
 interface Fetched {
   readonly origin: string
@@ -60,6 +45,8 @@ export class IngestRole {
   readonly #recent: RecentBlocks | null
   readonly #feeds = new Map<string, SourceFeeds>()
   readonly #decoders = new Map<string, { readonly schema: string; readonly decoder: RecordDecoder }>()
+  /** Source partitions that stopped, with the cause, by name. */
+  readonly #stopped = new Map<string, TidemarkError>()
   #isBehind = false
 
   /** `recent` is told of every block appended. */
@@ -77,12 +64,26 @@ export class IngestRole {
   async runOnce(): Promise<number> {
     let moved = 0
     this.#isBehind = false
-    for (const source of await usedSources(this.#context)) moved += await this.#ingest(source)
+    for (const source of await usedSources(this.#context)) {
+      const name = sourceLogName(source)
+      if (this.#stopped.has(`source.${name}/0`)) continue
+      try {
+        moved += await this.#ingest(source)
+      } catch (error) {
+        if (!isTidemarkError(error) || error.disposition !== 'halt') throw error
+        this.#stopped.set(`source.${name}/0`, error)
+      }
+    }
     return moved
   }
 
+  /** Source partitions (`source.<name>/<number>`) that stopped for good, each with its cause; all others go on. */
+  get stopped(): ReadonlyMap<string, TidemarkError> {
+    return this.#stopped
+  }
+
   async #ingest(source: SourcePlan): Promise<number> {
-    const { log, metadata } = this.#context
+    const { log } = this.#context
     const name = sourceLogName(source)
     const { feeds, keyedLogs } = await openFeeds(this.#context, source, this.#feeds.get(name))
     this.#feeds.set(name, feeds)
@@ -90,14 +91,7 @@ export class IngestRole {
     if (keyedLogs.length === 0) return 0
     const topic = await log.topic(sourceTopic(source.name))
     if (topic === null) return 0
-    const held = await metadata.readProgress<IngestCheckpoint>('ingest', name)
-    if (held !== null && held.incarnation !== topic.incarnation) {
-      throw failStream(
-        'TM_STREAM_GAP',
-        `source ${source.name} was made anew (incarnation ${topic.incarnation}, ingest had read ${held.incarnation}): its checkpoint does not fit; use a fresh data folder or name the source anew`,
-      )
-    }
-    const checkpoint = held ?? (await this.#begin(source, topic))
+    const checkpoint = await this.#checkpoint(source, topic)
     const records = await log.read(topic.name, 0, checkpoint.nextOffset, FETCH_BYTES)
     if (records.length === 0) return 0
     const nextOffset = records[records.length - 1].offset + 1
@@ -107,24 +101,39 @@ export class IngestRole {
     const fetched = { origin: `${topic.incarnation}/0`, records, lastSent, historyEnd }
     const { events, blocks, letters } = this.#convert(source, keyedLogs, fetched)
     const all = [...blocks, ...deadLetterAppends(name, letters)]
-    if (all.length > 0) {
-      try {
-        const results = await log.appendAll([...all, feeds.guard])
-        this.#recent?.add(blocks, results)
-      } catch (error) {
-        if (!isConflict(error)) throw error
-        // The feeds changed since: the next round reads them.
-        return 1
-      }
+    const appends = all.length === 0 ? [] : [...all, feeds.guard]
+    try {
+      const { incarnation } = checkpoint
+      const next: IngestCheckpoint = { incarnation, nextOffset, lastSent, historyEnd }
+      const results = await appendIngested(this.#context, name, appends, next)
+      this.#recent?.add(blocks, results)
+    } catch (error) {
+      if (!isConflict(error)) throw error
+      // The feeds changed since: the next round reads them.
+      return 1
     }
-    const { incarnation } = checkpoint
-    await metadata.writeProgress('ingest', name, {
-      incarnation,
-      nextOffset,
-      lastSent,
-      historyEnd,
-    } satisfies IngestCheckpoint)
     return events
+  }
+
+  /** Where to read on. TM_STREAM_GAP, TM_SOURCE_TRUNCATED where that is not possible. */
+  async #checkpoint(source: SourcePlan, topic: TopicInfo): Promise<IngestCheckpoint> {
+    const { incarnation } = topic
+    const held = await readIngestCheckpoint(this.#context, sourceLogName(source))
+    if (held === null) return this.#begin(source, topic)
+    if (held.incarnation !== incarnation) {
+      throw failStream(
+        'TM_STREAM_GAP',
+        `source ${source.name} was made anew (incarnation ${incarnation}, ingest had read ${held.incarnation}): its checkpoint does not fit; use a fresh data folder or name the source anew`,
+      )
+    }
+    const start = await this.#context.log.startOffset(topic.name, 0)
+    if (start > held.nextOffset) {
+      throw failStream(
+        'TM_SOURCE_TRUNCATED',
+        `source ${source.name} begins at offset ${start}, ingest has read it up to ${held.nextOffset}: records ${held.nextOffset} to ${start - 1} are gone (retention?) and were never read. Restore them and start again; to go on without them, give the source another name: its features then begin anew`,
+      )
+    }
+    return held
   }
 
   /** A later version of a source reads the topic from its beginning: that is the history that it has. */

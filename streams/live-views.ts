@@ -1,7 +1,7 @@
 import type { CompiledView } from '../features/kernel/compiled-view.ts'
 import { keyedLogOf } from '../registry/keyed-logs.ts'
 import type { FillProgress } from './keyed-log-fill.ts'
-import { isHistoryRead } from './ingest.ts'
+import { isHistoryRead } from './ingest-checkpoint.ts'
 import { FedLogs } from './source-feeds.ts'
 import { keyedTopic } from './stream-context.ts'
 import type { StreamContext } from './stream-context.ts'

@@ -18,9 +18,9 @@ export class StreamRole {
     this.#apply = new ApplyRole(context, recent)
   }
 
-  /** Partitions, and keyed logs being filled, that stopped for good (see `ApplyRole.stopped`). */
+  /** Partitions of sources and keyed logs, and keyed logs being filled, that stopped for good (see `IngestRole.stopped` and `ApplyRole.stopped`). */
   get stopped(): ReadonlyMap<string, TidemarkError> {
-    return new Map([...this.#fill.stopped, ...this.#apply.stopped])
+    return new Map([...this.#ingest.stopped, ...this.#fill.stopped, ...this.#apply.stopped])
   }
 
   /** One fetch of every source, then of every keyed partition. Returns how much moved; 0: everything that was appended is in the store. */

@@ -6,7 +6,8 @@ import type { Block } from './block.ts'
 import { LetterOutcomes } from './dead-letter-outcomes.ts'
 import { deadLetterAppends, movedLetter, readDeadLetters } from './dead-letters.ts'
 import type { DeadLetter } from './dead-letters.ts'
-import type { IngestCheckpoint } from './ingest.ts'
+import { readIngestCheckpoint, writeIngestCheckpoint } from './ingest-checkpoint.ts'
+import type { IngestCheckpoint } from './ingest-checkpoint.ts'
 import { deadTopic, sourceTopic } from './stream-context.ts'
 import type { StreamContext } from './stream-context.ts'
 
@@ -31,9 +32,9 @@ export async function beginTakeOver(
   source: SourcePlan,
   others: readonly SourcePlan[],
 ): Promise<{ origin: string; before: number }> {
-  const { log, metadata } = context
+  const { log } = context
   const topic = await log.createTopic(sourceTopic(source.name), { partitions: 1 })
-  const own = await metadata.readProgress<IngestCheckpoint>('ingest', sourceLogName(source))
+  const own = await readIngestCheckpoint(context, sourceLogName(source))
   const origin = `${topic.incarnation}/0`
   if (own?.isTakingOver === true) {
     await moveLetters(context, source, others, own)
@@ -41,24 +42,24 @@ export async function beginTakeOver(
   }
   let furthest = own
   for (const other of others) {
-    const held = await metadata.readProgress<IngestCheckpoint>('ingest', sourceLogName(other))
+    const held = await readIngestCheckpoint(context, sourceLogName(other))
     if (held !== null && held.nextOffset > (furthest?.nextOffset ?? -1)) furthest = { ...held, lastSent: {} }
   }
   const historyEnd = await log.endOffset(topic.name, 0)
   const checkpoint = furthest ?? { incarnation: topic.incarnation, nextOffset: 0, lastSent: {} }
   const begun = { ...checkpoint, historyEnd, isTakingOver: true } satisfies IngestCheckpoint
-  await metadata.writeProgress('ingest', sourceLogName(source), begun)
+  await writeIngestCheckpoint(context, sourceLogName(source), begun)
   await moveLetters(context, source, others, begun)
   return { origin, before: begun.nextOffset }
 }
 
 /** Before the first keyed log is fed. What came to the source's topic meanwhile is history: it arrived when it was sent. */
-export async function endTakeOver({ log, metadata }: StreamContext, source: SourcePlan): Promise<void> {
-  const held = await metadata.readProgress<IngestCheckpoint>('ingest', sourceLogName(source))
+export async function endTakeOver(context: StreamContext, source: SourcePlan): Promise<void> {
+  const held = await readIngestCheckpoint(context, sourceLogName(source))
   if (held === null) return
-  const historyEnd = await log.endOffset(sourceTopic(source.name), 0)
+  const historyEnd = await context.log.endOffset(sourceTopic(source.name), 0)
   const checkpoint = { ...held, historyEnd } satisfies IngestCheckpoint
-  await metadata.writeProgress('ingest', sourceLogName(source), checkpoint)
+  await writeIngestCheckpoint(context, sourceLogName(source), checkpoint)
 }
 
 /**

@@ -2,7 +2,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { sourceLogName } from '../features/plan/source-plan.ts'
 import { failStream } from './errors.ts'
 import type { ArchiveProgress } from '../stores/tables/archive-layout.ts'
-import type { IngestCheckpoint } from './ingest.ts'
+import { readIngestCheckpoint } from './ingest-checkpoint.ts'
 import { viewProgress } from './live-views.ts'
 import { bucketsOf } from './partition-worker.ts'
 import { keyedTopic, sourceTopic, usedSources } from './stream-context.ts'
@@ -59,7 +59,7 @@ export async function sourceStatus(context: StreamContext): Promise<SourceStatus
   for (const source of await usedSources(context)) {
     const name = sourceLogName(source)
     if ((await context.log.topic(sourceTopic(source.name))) === null) continue
-    const checkpoint = await context.metadata.readProgress<IngestCheckpoint>('ingest', name)
+    const checkpoint = await readIngestCheckpoint(context, name)
     const endOffset = await context.log.endOffset(sourceTopic(source.name), 0)
     status.push({
       source: source.name,

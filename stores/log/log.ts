@@ -35,7 +35,20 @@ export interface TopicAppend {
   readonly ifEnd?: number
 }
 
+/** A small durable value that goes with an append. */
+export interface LogCheckpoint {
+  readonly name: string
+  readonly value: Uint8Array
+}
+
+export interface LogCheckpoints {
+  /** The value last set, or null. */
+  read(name: string): Promise<Uint8Array | null>
+}
+
 export interface Log {
+  /** Checkpoints that `appendAll` sets in the transaction of its records; null where the store cannot (Kafka): they are then kept elsewhere, and set after the append. */
+  readonly checkpoints: LogCheckpoints | null
   /** Creates the topic, or returns the existing one. TM_LOG_TOPIC_MISMATCH if it exists with other options. */
   createTopic(name: string, options: TopicOptions): Promise<TopicInfo>
   /** The topic, or null. */
@@ -44,8 +57,11 @@ export interface Log {
   deleteTopic(name: string): Promise<void>
   /** Durable when it resolves. Records of one call are contiguous. */
   append(topic: string, partition: number, values: readonly Uint8Array[]): Promise<AppendResult>
-  /** Several appends; the embedded log makes them one atomic transaction, other adapters may not. Results in order. */
-  appendAll(appends: readonly TopicAppend[]): Promise<AppendResult[]>
+  /**
+   * Several appends; the embedded log makes them one atomic transaction, other adapters may not. Results in order. A checkpoint (only where there are `checkpoints`)
+   * is set with them: after a crash all of it is there, or nothing.
+   */
+  appendAll(appends: readonly TopicAppend[], checkpoint?: LogCheckpoint): Promise<AppendResult[]>
   /**
    * Replaces the values of records, or removes records (null), in one change; their offsets and append times, and all other records, stay. Records that are not there
    * are left out. Readers at work see the old record or the new one.

@@ -10,7 +10,7 @@ import { payloadOf, readDeadLetters } from '../dead-letters.ts'
 import type { StoredLetter } from '../dead-letters.ts'
 import { decodeEvents, rowsWithKeys } from '../decode-events.ts'
 import { RecordDecoder } from '../decode-records.ts'
-import type { IngestCheckpoint } from '../ingest.ts'
+import { readIngestCheckpoint } from '../ingest-checkpoint.ts'
 import { repartition } from '../keyed-append.ts'
 import type { LastSent, OriginEvents } from '../keyed-append.ts'
 import { isAfter } from '../origin-filter.ts'
@@ -65,10 +65,10 @@ async function keyedLogsOf({ registry }: StreamContext, source: SourcePlan): Pro
 }
 
 async function sourceProducer(place: Place): Promise<Producer | null> {
-  const { log, metadata } = place.context
+  const { log } = place.context
   const { source } = place.keyedLog
   const topic = await log.topic(sourceTopic(source.name))
-  const checkpoint = await metadata.readProgress<IngestCheckpoint>('ingest', sourceLogName(source))
+  const checkpoint = await readIngestCheckpoint(place.context, sourceLogName(source))
   if (topic === null || checkpoint?.incarnation !== topic.incarnation) return null
   const origin = `${topic.incarnation}/0`
   const start = await log.startOffset(topic.name, 0)

@@ -201,6 +201,25 @@ export function logContract(name: string, fixture: (context: TestContext) => Pro
     assert.equal(await log.endOffset('a', 1), 2)
   })
 
+  check('a checkpoint is set with the records of its append, or not at all', async (log, { open }) => {
+    if (log.checkpoints === null) return
+    await log.createTopic('a', { partitions: 1 })
+    assert.equal(await log.checkpoints.read('one'), null)
+    await log.appendAll([{ topic: 'a', partition: 0, values: [bytes(1)] }], { name: 'one', value: bytes(7, 0, 255) })
+    await log.appendAll([], { name: 'other', value: bytes() })
+    const late = log.appendAll([{ topic: 'a', partition: 0, values: [bytes(2)], ifEnd: 0 }], {
+      name: 'one',
+      value: bytes(8),
+    })
+    await assert.rejects(late, hasErrorCode('TM_LOG_CONFLICT'))
+    await assert.rejects(log.appendAll([{ topic: 'b', partition: 0, values: [] }], { name: 'one', value: bytes(9) }))
+    const elsewhere = await open()
+    assert.deepEqual(await elsewhere.checkpoints?.read('one'), bytes(7, 0, 255))
+    assert.deepEqual(await elsewhere.checkpoints?.read('other'), bytes())
+    assert.deepEqual(await elsewhere.listTopics(), [await elsewhere.topic('a')])
+    assert.equal(await elsewhere.endOffset('a', 0), 1)
+  })
+
   check('a conditional append that comes too late appends nothing at all', async (log, { open }) => {
     await log.createTopic('a', { partitions: 1 })
     await log.createTopic('b', { partitions: 1 })

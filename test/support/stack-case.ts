@@ -4,6 +4,8 @@ import { ArchiveRole } from '../../streams/archive.ts'
 import { IngestRole } from '../../streams/ingest.ts'
 import { CompactionRole } from '../../streams/compact-archive.ts'
 import { produce } from '../../streams/produce.ts'
+import { appendIngested, readIngestCheckpoint } from '../../streams/ingest-checkpoint.ts'
+import type { IngestCheckpoint } from '../../streams/ingest-checkpoint.ts'
 import { createTopics } from '../../streams/stream-context.ts'
 import type { StreamContext } from '../../streams/stream-context.ts'
 import { assertCell } from './assert-cell.ts'
@@ -83,7 +85,7 @@ class StackCase {
   /** Workers that take the partitions from one another. */
   #workers: ApplyRole[] = []
   #others: { context: StreamContext; close(): Promise<void> }[] = []
-  #checkpoint: unknown = null
+  #checkpoint: IngestCheckpoint | null = null
   readonly #answers: Answer[] = []
   /** When each service version was first found served. */
   readonly #servedSince = new Map<string, number>()
@@ -229,7 +231,7 @@ class StackCase {
 
   async ingest(): Promise<void> {
     const { context, clock } = this.#platform
-    this.#checkpoint ??= await context.metadata.readProgress('ingest', 'events')
+    this.#checkpoint ??= await readIngestCheckpoint(context, 'events')
     while ((await new IngestRole(context).runOnce()) > 0);
     this.#model.ingest(clock.ms)
   }
@@ -288,7 +290,7 @@ class StackCase {
   /** As after a crash between the append of blocks and the advance of the checkpoint. */
   async replay(): Promise<void> {
     if (this.#checkpoint === null) return
-    await this.#platform.context.metadata.writeProgress('ingest', 'events', this.#checkpoint)
+    await appendIngested(this.#platform.context, 'events', [], this.#checkpoint)
     await this.ingest()
     this.#checkpoint = null
   }

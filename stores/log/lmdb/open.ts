@@ -4,7 +4,16 @@ import { ByteWriter } from '../../../features/values/byte-writer.ts'
 import { failStore } from '../../errors.ts'
 import { openEnvironment } from '../../lmdb-environment.ts'
 import type { BinaryDatabase } from '../../lmdb-environment.ts'
-import type { AppendResult, Log, LogRecord, TopicAppend, TopicInfo, TopicOptions } from '../log.ts'
+import type {
+  AppendResult,
+  Log,
+  LogCheckpoint,
+  LogCheckpoints,
+  LogRecord,
+  TopicAppend,
+  TopicInfo,
+  TopicOptions,
+} from '../log.ts'
 
 /*
  * Keys and values of the environment (integers big-endian, so that key order is offset order):
@@ -13,6 +22,7 @@ import type { AppendResult, Log, LogRecord, TopicAppend, TopicInfo, TopicOptions
  *   'n'                                        → varint next topic number
  *   'e' u32 topic, u32 partition               → varint end offset, f64 last append time
  *   'c'                                        → f64 settled time: no append is stamped earlier
+ *   'k' name                                   → a checkpoint
  *   'r' u32 topic, u32 partition, u64 offset   → f64 append time, value
  */
 const SETTLED_KEY = Buffer.from('c')
@@ -36,6 +46,7 @@ interface Topic extends TopicInfo {
 
 class LmdbLog implements Log {
   readonly now: () => number
+  readonly checkpoints: LogCheckpoints = { read: (name) => this.#checkpoint(name) }
   readonly #db: BinaryDatabase
   #closed = false
 
@@ -103,14 +114,21 @@ class LmdbLog implements Log {
     return (await this.appendAll([{ topic, partition, values }]))[0]
   }
 
-  async appendAll(appends: readonly TopicAppend[]): Promise<AppendResult[]> {
+  async appendAll(appends: readonly TopicAppend[], checkpoint?: LogCheckpoint): Promise<AppendResult[]> {
     const results = this.#db.transactionSync(() => {
       for (const append of appends) this.#checkEnd(append)
       const settled = this.#settled()
+      if (checkpoint !== undefined) this.#db.putSync(Buffer.from(`k${checkpoint.name}`), Buffer.from(checkpoint.value))
       return appends.map((append) => this.#appendOne(append, settled))
     })
     await this.#db.flushed
     return results
+  }
+
+  async #checkpoint(name: string): Promise<Uint8Array | null> {
+    this.#db.resetReadTxn()
+    const value = this.#db.getBinary(Buffer.from(`k${name}`))
+    return value === undefined ? null : Uint8Array.from(value)
   }
 
   /** Writers take turns and are stamped in their turn: inside one, no earlier append is still on its way. */
