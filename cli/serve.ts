@@ -5,6 +5,7 @@ import { trimServed } from '../inference/served-retention.ts'
 import { buildApp } from '../serving/build-app.ts'
 import { readExpiredKeys } from '../streams/expired-keys.ts'
 import { readFunctionFailures } from '../streams/function-failures.ts'
+import { readStopped } from '../streams/stopped-partitions.ts'
 import { failCli } from './errors.ts'
 import { keyedLogLag } from './keyed-log-lag.ts'
 import type { Project } from './open-project.ts'
@@ -37,6 +38,7 @@ export async function serve(
     unready: async () => [...(await unreadyReasons(registry, online)), ...unwell()],
     lag: () => keyedLogLag(project),
     expiredKeys: () => readExpiredKeys(project.metadata),
+    stopped: () => readStopped(project.metadata),
     viewFunctionFailures: async () =>
       (await readFunctionFailures(project.metadata)).map(({ view, ...failure }) => ({ name: view, ...failure })),
     onFailure: (error, requestId) => warn(`request ${requestId} failed: ${describe(error)}`),

@@ -22,6 +22,7 @@ export interface AppOptions {
   /** Why the server is not ready; empty: it is. */
   readonly unready: () => Promise<readonly string[]>
   readonly lag?: MetricSources['lag']
+  readonly stopped?: MetricSources['stopped']
   /** What the streams counted of the views' functions. */
   readonly viewFunctionFailures?: MetricSources['functionFailures']
   readonly expiredKeys?: MetricSources['expiredKeys']
@@ -38,7 +39,7 @@ const REQUEST_ID = /^[\w.:+/=-]{1,128}$/
 
 /** The HTTP surface, apart from listening. */
 export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
-  const { registry, reader, served, clock, lag } = options
+  const { registry, reader, served, clock, lag, stopped } = options
   const app = Fastify({
     bodyLimit: BODY_BYTES_MAX,
     requestIdHeader: false,
@@ -79,6 +80,7 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
     servedLog: () => served.counts,
     lag,
     expiredKeys: options.expiredKeys,
+    stopped,
     functionFailures: async () => [
       ...((await options.viewFunctionFailures?.()) ?? []),
       ...reader.functionFailures.map(({ service, ...failure }) => ({ name: service, ...failure })),

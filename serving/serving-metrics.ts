@@ -16,6 +16,8 @@ export interface MetricSources {
   >
   /** States deleted as nothing can read them any more, by view; absent where nobody knows. */
   readonly expiredKeys?: () => Promise<Readonly<Record<string, number>>>
+  /** Partitions of sources and keyed logs that stopped for good; absent where nobody knows. */
+  readonly stopped?: () => Promise<readonly { readonly partition: string; readonly code: string }[]>
   /** Calls of user functions that gave nothing, by the view or service that they belong to. */
   readonly functionFailures: () => Promise<readonly (FunctionFailure & { readonly name: string })[]>
 }
@@ -42,6 +44,7 @@ export function createServingMetrics(sources: MetricSources): ServingMetrics {
   })
   registerSources(sources, registers)
   const readLag = registerLag(sources, registers)
+  const readStopped = registerStopped(sources, registers)
   const readFailures = registerFunctionFailures(sources, registers)
   const readExpired = registerExpiredKeys(sources, registers)
   return {
@@ -54,6 +57,7 @@ export function createServingMetrics(sources: MetricSources): ServingMetrics {
     refused: (service, status) => void counts.of(service, status).requests++,
     text: async () => {
       await readLag()
+      await readStopped()
       await readFailures()
       await readExpired()
       return registry.metrics()
@@ -170,6 +174,22 @@ function registerLag({ lag }: MetricSources, registers: Metrics[]): () => Promis
       records.set({ keyed_log: keyedLog }, lagRecords)
       freshness.set({ keyed_log: keyedLog }, freshnessMs / 1000)
     }
+  }
+}
+
+/** Returns what to call before the metrics are read. */
+function registerStopped({ stopped }: MetricSources, registers: Metrics[]): () => Promise<void> {
+  if (stopped === undefined) return () => Promise.resolve()
+  const partitions = new Gauge({
+    name: 'tidemark_stopped_partitions',
+    help: 'Partitions of sources and keyed logs that stopped for good, by name and the code of the cause.',
+    labelNames: ['partition', 'code'],
+    registers,
+  })
+  return async () => {
+    const now = await stopped()
+    partitions.reset()
+    for (const { partition, code } of now) partitions.set({ partition, code }, 1)
   }
 }
 

@@ -1,8 +1,10 @@
 import type { TidemarkError } from '../features/errors/tidemark-error.ts'
+import type { MetadataStore } from '../stores/metadata/metadata-store.ts'
 import { ApplyRole } from './apply-role.ts'
 import { FillRole } from './fill-role.ts'
 import { IngestRole } from './ingest.ts'
 import { RecentBlocks } from './recent-blocks.ts'
+import { forgetStopped, publishStopped } from './stopped-partitions.ts'
 import type { StreamContext } from './stream-context.ts'
 
 /** Source topics → keyed logs → online states, in one loop. While ingest lies behind, states are flushed only now and then: fewer, larger writes. */
@@ -10,8 +12,12 @@ export class StreamRole {
   readonly #ingest: IngestRole
   readonly #fill: FillRole
   readonly #apply: ApplyRole
+  readonly #metadata: MetadataStore
+  /** What other processes were told of `stopped`; null: nothing yet. */
+  #published: Set<string> | null = null
 
   constructor(context: StreamContext) {
+    this.#metadata = context.metadata
     const recent = new RecentBlocks()
     this.#ingest = new IngestRole(context, recent)
     this.#fill = new FillRole(context)
@@ -25,10 +31,15 @@ export class StreamRole {
 
   /** One fetch of every source, then of every keyed partition. Returns how much moved; 0: everything that was appended is in the store. */
   async runOnce(): Promise<number> {
+    if (this.#published === null) {
+      await forgetStopped(this.#metadata)
+      this.#published = new Set()
+    }
     const ingested = await this.#ingest.runOnce()
     const filled = await this.#fill.runOnce()
     const applied = await this.#apply.runOnce({ hold: this.#ingest.isBehind })
     await this.#apply.sweep()
+    await publishStopped(this.#metadata, this.stopped, this.#published)
     return ingested + filled + applied
   }
 

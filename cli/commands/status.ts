@@ -8,6 +8,8 @@ import { reportSchedules } from '../../streams/scheduled-imports.ts'
 import type { ScheduledRun, ScheduleReport } from '../../streams/scheduled-imports.ts'
 import { reportKeyedLogs, reportSources } from '../../streams/status.ts'
 import type { KeyedLogReport, SourceReport } from '../../streams/status.ts'
+import { readStopped } from '../../streams/stopped-partitions.ts'
+import type { StoppedPartition } from '../../streams/stopped-partitions.ts'
 import { viewProgress } from '../../streams/live-views.ts'
 import type { ViewProgress } from '../../streams/live-views.ts'
 import { partitionStatus } from '../../streams/wait.ts'
@@ -57,6 +59,8 @@ interface Status {
   readonly schedules: readonly ScheduleReport[]
   /** Calls of the views' functions that gave null, as they threw or returned what their type does not allow. */
   readonly functionFailures: readonly ViewFunctionFailure[]
+  /** Partitions of sources and keyed logs that stopped for good, while the others go on. */
+  readonly stopped: readonly StoppedPartition[]
 }
 
 export function registerStatus(program: Command): void {
@@ -107,6 +111,7 @@ async function readStatus(project: Project): Promise<Status> {
     forgotten: await reportForgotten(project),
     schedules: await reportSchedules(project, Math.floor(project.now())),
     functionFailures: await readFunctionFailures(project.metadata),
+    stopped: await readStopped(project.metadata),
   }
 }
 
@@ -127,6 +132,7 @@ function describe(status: Status, verbose: boolean): string[] {
     ...describeSchedules(status.schedules),
     ...describeStored(status),
     ...describeFailures(status.functionFailures),
+    ...describeStopped(status.stopped),
     ...(verbose && partitions.length > 0 ? ['', ...describePartitions(partitions)] : []),
   ]
 }
@@ -272,6 +278,12 @@ function describeFailures(failures: readonly ViewFunctionFailure[]): string[] {
     paint('yellow', describeCount(count)),
   ])
   return ['', ...formatTable(['function of view', 'version', 'for', 'gave null', 'events'], rows)]
+}
+
+function describeStopped(stopped: readonly StoppedPartition[]): string[] {
+  if (stopped.length === 0) return []
+  const rows = stopped.map(({ partition, code, message }) => [partition, paint('red', code), message])
+  return ['', ...formatTable(['partition stopped', 'code', ''], rows)]
 }
 
 function describePartitions(partitions: readonly PartitionStatus[]): string[] {

@@ -4,6 +4,7 @@ import type { Log } from '../../../stores/log/log.ts'
 import { replayDeadLetters } from '../../../streams/replay-dead-letters.ts'
 import { IngestRole } from '../../../streams/ingest.ts'
 import { StreamRole } from '../../../streams/stream-role.ts'
+import { readStopped } from '../../../streams/stopped-partitions.ts'
 import { sourceTopic } from '../../../streams/stream-context.ts'
 import type { StreamContext } from '../../../streams/stream-context.ts'
 import { sourceStatus } from '../../../streams/wait.ts'
@@ -79,8 +80,19 @@ test('a source that begins beyond its checkpoint stops with a code; other source
   while ((await role.runOnce()) > 0);
   const [[name, { code, message }]] = [...role.stopped]
   assert.deepEqual([name, code, role.stopped.size], ['source.payments/0', 'TM_SOURCE_TRUNCATED', 1])
+  assert.deepEqual(await readStopped(platform.context.metadata), [{ partition: name, code, message }])
   assert.match(message, /begins at offset 3.*up to 2.*2 to 2 are gone.*Restore them/)
   assert.deepEqual(await counts(platform), [1, 1])
   const [{ ingestedOffset, endOffset }] = await sourceStatus(platform.context)
   assert.deepEqual([ingestedOffset, endOffset], [2, 4])
+  // A role that starts anew, with what is missing in its place again, has nothing that stopped.
+  await log.appendAll([], {
+    name: 'ingest/payments',
+    value: Buffer.from(
+      JSON.stringify({ incarnation: (await log.topic(topic))?.incarnation, nextOffset: 3, lastSent: {} }),
+    ),
+  })
+  const next = new StreamRole(platform.context)
+  while ((await next.runOnce()) > 0);
+  assert.deepEqual([next.stopped.size, await readStopped(platform.context.metadata)], [0, []])
 })
