@@ -70,7 +70,7 @@ export class IngestRole {
       try {
         moved += await this.#ingest(source)
       } catch (error) {
-        if (!isTidemarkError(error) || error.disposition !== 'halt') throw error
+        if (!isTidemarkError(error) || error.code !== 'TM_SOURCE_TRUNCATED') throw error
         this.#stopped.set(`source.${name}/0`, error)
       }
     }

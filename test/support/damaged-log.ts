@@ -1,14 +1,14 @@
 import { isTidemarkError } from '../../features/errors/tidemark-error.ts'
-import type { AppendResult, Log, TopicAppend } from '../../stores/log/log.ts'
+import type { AppendResult, Log, LogCheckpoint, TopicAppend } from '../../stores/log/log.ts'
 import type { StreamContext } from '../../streams/stream-context.ts'
 import type { Random } from './random.ts'
 
 /** The same stores, whose log loses some of the blocks that are appended while `isLosing()`; their producer never knows. */
 export function losingContext(context: StreamContext, random: Random, share: () => number): StreamContext {
   const { log } = context
-  const appendAll = async (appends: readonly TopicAppend[]): Promise<AppendResult[]> => {
+  const appendAll = async (appends: readonly TopicAppend[], checkpoint?: LogCheckpoint): Promise<AppendResult[]> => {
     const kept = appends.filter(({ topic }) => !topic.startsWith('keyed.') || random.next() >= share())
-    const results = await log.appendAll(kept)
+    const results = await log.appendAll(kept, checkpoint)
     return appends.map((append) => results[kept.indexOf(append)] ?? { baseOffset: 0, appendTime: 0 })
   }
   const losing: Log = new Proxy(log, {
