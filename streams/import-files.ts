@@ -14,8 +14,8 @@ import type { Refusal } from './import-refusals.ts'
 import { repartition } from './keyed-append.ts'
 import type { LastSent, OriginEvents } from './keyed-append.ts'
 import type { Accepted } from './produce.ts'
-import { whileFed } from './source-feeds.ts'
-import { createTopics, keyedTopic } from './stream-context.ts'
+import { otherDonors, whileFed } from './source-feeds.ts'
+import { createTopics, deadTopic, keyedTopic } from './stream-context.ts'
 import type { StreamContext } from './stream-context.ts'
 
 export interface ImportOptions {
@@ -77,13 +77,18 @@ interface EarlierImport extends ImportProgress {
 
 /**
  * What an import of the same file did before. Its dead letters stay letters, even where the schema takes in more today: they come in by replay. Rows that
- * it took in are none, even where the schema takes in less.
+ * it took in are none, even where the schema takes in less. Letters of versions whose history this one took over are such letters too: what became of them
+ * is part of that history.
  */
-async function earlierImport({ log, metadata }: StreamContext, source: string, origin: string): Promise<EarlierImport> {
-  const held = await metadata.readProgress<ImportProgress>('import', `${source}/${origin}`)
+async function earlierImport(context: StreamContext, source: SourcePlan, origin: string): Promise<EarlierImport> {
+  const { log, metadata } = context
+  const held = await metadata.readProgress<ImportProgress>('import', `${sourceLogName(source)}/${origin}`)
   const codes = new Map<number, string>()
-  for await (const { letters } of readDeadLetters(log, source))
-    for (const letter of letters) if (letter.origin === origin) codes.set(letter.sequence[0], letter.code)
+  for (const version of [source, ...(await otherDonors(context, source))]) {
+    if ((await log.topic(deadTopic(sourceLogName(version)))) === null) continue
+    for await (const { letters } of readDeadLetters(log, sourceLogName(version)))
+      for (const letter of letters) if (letter.origin === origin) codes.set(letter.sequence[0], letter.code)
+  }
   return { rows: held?.rows ?? 0, letters: codes }
 }
 
@@ -103,7 +108,7 @@ async function importFile(
   const { source, origin } = job
   const { buckets, partitions, log } = context
   let lastSent: LastSent = {}
-  const held = await earlierImport(context, sourceLogName(source), origin)
+  const held = await earlierImport(context, source, origin)
   let firstRow = 0
   const keys = (await context.registry.entities()).flatMap((entity) => entity.columns)
   for await (const { rows, columns: read } of context.tables.readColumns(
