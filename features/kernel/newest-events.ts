@@ -2,8 +2,8 @@ import { STATUS, setNull } from '../aggregation/result-column.ts'
 import type { ResultColumn } from '../aggregation/result-column.ts'
 import { columnValue } from '../values/column.ts'
 import type { Column } from '../values/column.ts'
-import { tileOf } from './state-table.ts'
 import type { SweepInput } from './sweep.ts'
+import { windowStart } from './track-cells.ts'
 import type { Slot, ViewKernel } from './view-kernel.ts'
 
 /** True for slots whose value is that of one event, the newest: `last` and `latest`, in any window. */
@@ -85,7 +85,7 @@ export class NewestEvents {
     const kept = (this.#inWindow = room(this.#inWindow, rows))
     for (let row = 0; row < rows; row++) {
       const event = newest[row]
-      const oldest = (tileOf(t[firstRow + row], hopMs) - tiles) * hopMs
+      const oldest = windowStart(t[firstRow + row], hopMs, tiles)
       kept[row] = event >= 0 && tau[event] >= oldest ? event : -1
     }
     return kept

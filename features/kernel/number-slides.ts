@@ -4,8 +4,8 @@ import { setNumber } from '../aggregation/readers.ts'
 import type { NumberColumn } from '../values/column.ts'
 import { LateOrder } from './late-slides.ts'
 import { PrefixSums } from './prefix-sums.ts'
-import { tileOf } from './state-table.ts'
 import type { SweepInput } from './sweep.ts'
+import { windowStart } from './track-cells.ts'
 import type { TrackTiles } from './track-tiles.ts'
 import type { Slot, ViewKernel } from './view-kernel.ts'
 
@@ -126,9 +126,7 @@ export class NumberSlides {
   #oldest(hopMs: number, tiles: number): Float64Array {
     const { rowStart, t } = this.#input
     const firstRow = rowStart[this.#group]
-    return Float64Array.from({ length: this.#rows() }, (_, row) =>
-      hopMs === Infinity ? -Infinity : (tileOf(t[firstRow + row], hopMs) - tiles) * hopMs,
-    )
+    return Float64Array.from({ length: this.#rows() }, (_, row) => windowStart(t[firstRow + row], hopMs, tiles))
   }
 
   #slideLateExtremes(slot: Slot, values: Float64Array, events: Contributing, hopMs: number): void {
@@ -236,7 +234,7 @@ export class NumberSlides {
     const { tau, end } = events
     let start = events.first
     for (let row = 0; row < rows; row++) {
-      const oldest = hopMs === Infinity ? -Infinity : (tileOf(t[firstRow + row], hopMs) - tiles) * hopMs
+      const oldest = windowStart(t[firstRow + row], hopMs, tiles)
       while (start < end && tau[start] < oldest) start++
       of[row] = start
     }

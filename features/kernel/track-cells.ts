@@ -128,6 +128,11 @@ export function oldestTile(t: number, hopMs: number, tiles: number): number {
   return tileOf(t, hopMs) - tiles
 }
 
+/** The least τ in a window of `tiles` hops at t; −Infinity for a lifetime. */
+export function windowStart(t: number, hopMs: number, tiles: number): number {
+  return oldestTile(t, hopMs, tiles) * hopMs
+}
+
 /** First index with `tiles[index] ≥ tile`. */
 export function lowerBound(tiles: ArrayLike<number>, tile: number, end: number = tiles.length): number {
   let low = 0

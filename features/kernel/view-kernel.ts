@@ -63,6 +63,8 @@ export class ViewKernel {
   readonly failures = new FunctionFailures()
   readonly #inputs: InputPlan[] = []
   readonly #inputColumns: number[] = []
+  /** By input, the first feature that reads it. */
+  readonly #inputFeatures: string[] = []
   readonly #columnNumber: ReadonlyMap<string, number>
 
   constructor(view: CompiledView) {
@@ -76,8 +78,8 @@ export class ViewKernel {
   /** Runs `where` and input functions over a batch. */
   prepare(batch: EventBatch): PreparedBatch {
     const selected = this.#select(batch)
-    const computed = this.#inputs.map((input) =>
-      'column' in input ? null : this.#computeInput(input, batch, selected),
+    const computed = this.#inputs.map((input, number) =>
+      'column' in input ? null : this.#computeInput(input, this.#inputFeatures[number], batch, selected),
     )
     return { batch, selected, computed }
   }
@@ -154,17 +156,18 @@ export class ViewKernel {
     const input = feature.aggregation.input
     return {
       spec: aggregator.slot,
-      input: input === null ? -1 : this.#inputNumber(input),
+      input: input === null ? -1 : this.#inputNumber(input, feature.name),
       bucketColumn: feature.bucketBy === null ? -1 : this.#column(feature.bucketBy.column),
       seesNulls: feature.aggregation.kind === 'latest',
     }
   }
 
-  #inputNumber(input: InputPlan): number {
+  #inputNumber(input: InputPlan, feature: string): number {
     const key = canonicalJson(input)
     const known = this.#inputs.findIndex((other) => canonicalJson(other) === key)
     if (known >= 0) return known
     this.#inputColumns.push('column' in input ? this.#column(input.column) : -1)
+    this.#inputFeatures.push(feature)
     return this.#inputs.push(input) - 1
   }
 
@@ -193,11 +196,16 @@ export class ViewKernel {
     return selected
   }
 
-  #computeInput(input: InputPlan & { fn: number }, batch: EventBatch, selected: Uint8Array | null): Column {
+  /** `name`: what its failures are counted under. */
+  #computeInput(
+    input: InputPlan & { fn: number },
+    name: string,
+    batch: EventBatch,
+    selected: Uint8Array | null,
+  ): Column {
     const fn = this.view.functions[input.fn]
     const cursor = createEventCursor(this.view.plan.source, batch.columns)
     const builder = createColumnBuilder(input.type, batch.length)
-    const name = this.#featureOf(input)
     for (let row = 0; row < batch.length; row++) {
       if (selected !== null && selected[row] === 0) continue
       cursor.moveTo(row)
@@ -211,13 +219,6 @@ export class ViewKernel {
       }
     }
     return builder.finish()
-  }
-
-  /** The first feature that reads the input. */
-  #featureOf(input: InputPlan): string {
-    const key = canonicalJson(input)
-    const { features } = this.view.plan
-    return features.find(({ aggregation }) => canonicalJson(aggregation.input) === key)?.name ?? ''
   }
 }
 

@@ -1,5 +1,5 @@
 import type { FeaturePlan } from '../plan/view-plan.ts'
-import { oldestTile } from './track-cells.ts'
+import { windowStart } from './track-cells.ts'
 
 /** A span of time, epoch ms: from ≤ τ < to. */
 export type Interval = readonly [from: number, to: number]
@@ -8,5 +8,5 @@ export type Interval = readonly [from: number, to: number]
 export function windowInterval({ window }: Pick<FeaturePlan, 'window'>, t: number): Interval | null {
   if (window.kind === 'lifetime') return null
   const { lengthMs, hopMs } = window
-  return [oldestTile(t, hopMs, lengthMs / hopMs) * hopMs, t]
+  return [windowStart(t, hopMs, lengthMs / hopMs), t]
 }
