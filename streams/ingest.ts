@@ -3,19 +3,17 @@ import type { TidemarkError } from '../features/errors/tidemark-error.ts'
 import { sourceLogName } from '../features/plan/source-plan.ts'
 import type { SourcePlan } from '../features/plan/source-plan.ts'
 import { canonicalJson } from '../features/plan/canonical-json.ts'
-import { gather } from '../features/values/gather.ts'
 import type { KeyedLog } from '../registry/keyed-logs.ts'
 import type { LogRecord, TopicInfo } from '../stores/log/log.ts'
 import { deadLetterAppends, letterPayload } from './dead-letters.ts'
 import type { DeadLetter } from './dead-letters.ts'
-import { rowsWithKeys } from './decode-events.ts'
 import { RecordDecoder } from './decode-records.ts'
 import { failStream } from './errors.ts'
-import { splitLines } from './event-lines.ts'
 import { appendIngested, readIngestCheckpoint } from './ingest-checkpoint.ts'
 import type { IngestCheckpoint } from './ingest-checkpoint.ts'
 import { laterSent, repartition } from './keyed-append.ts'
 import type { BlockAppend, LastSent } from './keyed-append.ts'
+import { recordEvents } from './record-events.ts'
 import type { RecentBlocks } from './recent-blocks.ts'
 import { isConflict, openFeeds } from './source-feeds.ts'
 import type { SourceFeeds } from './source-feeds.ts'
@@ -144,47 +142,22 @@ export class IngestRole {
 
   #convert(source: SourcePlan, keyedLogs: readonly KeyedLog[], fetched: Fetched): Converted {
     const { origin, records, lastSent, historyEnd } = fetched
-    const decoded = this.#decoder(source).decode(records.map(({ value }) => value))
-    const { recordOf, lineOf } = decoded
     const entities = keyedLogs.map(({ entity }) => entity)
-    const all = { ...decoded, rows: Int32Array.from(recordOf.keys()) }
-    const { rows, columns, eventTime, keyless } = rowsWithKeys(source, entities, all)
-    const refused = [...decoded.refused]
-    for (const { row, ...refusal } of keyless) {
-      const payload = splitLines(records[recordOf[row]].value)[lineOf[row]]
-      refused.push({ ...refusal, record: recordOf[row], line: lineOf[row], payload })
-    }
-    const letters: DeadLetter[] = refused
-      .sort((a, b) => a.record - b.record || a.line - b.line)
-      .map(({ code, reason, record, line, payload }) => ({
-        code,
-        reason,
-        origin,
-        sequence: [records[record].offset, line],
-        ...(records[record].offset < historyEnd ? { arrivedAt: records[record].appendTime } : {}),
-        ...letterPayload(payload),
-      }))
-    const sequenceOffset = new Float64Array(rows.length)
-    const arrival = new Float64Array(rows.length).fill(NaN)
-    for (let i = 0; i < rows.length; i++) {
-      const { offset, appendTime } = records[recordOf[rows[i]]]
-      sequenceOffset[i] = offset
-      if (offset < historyEnd) arrival[i] = appendTime
-    }
-    const events = {
+    const decoder = this.#decoder(source)
+    const { events, refused } = recordEvents({ source, entities, decoder, origin, records, historyEnd })
+    const letters = refused.map(({ code, reason, record, line, payload }): DeadLetter => ({
+      code,
+      reason,
       origin,
-      length: rows.length,
-      sequenceOffset,
-      sequenceIndex: gather(lineOf, rows, new Int32Array(rows.length)),
-      eventTime,
-      arrival,
-      columns,
-    }
+      sequence: [records[record].offset, line],
+      ...(records[record].offset < historyEnd ? { arrivedAt: records[record].appendTime } : {}),
+      ...letterPayload(payload),
+    }))
     const { buckets, partitions } = this.#context
     const blocks = keyedLogs.flatMap(({ name, entity }) =>
       repartition({ topic: keyedTopic(name), source, entity, buckets, partitions }, events, lastSent),
     )
-    return { events: rows.length + refused.length, blocks, letters }
+    return { events: events.length + refused.length, blocks, letters }
   }
 
   /** Kept, with the texts that it knows, as long as the source's schema is the same. */

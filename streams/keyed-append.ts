@@ -19,6 +19,20 @@ export interface OriginEvents {
   readonly columns: readonly Column[]
 }
 
+/** Rows `rows` of events, in that order. */
+export function pickEvents(events: OriginEvents, rows: Int32Array): OriginEvents {
+  const { length } = rows
+  return {
+    origin: events.origin,
+    length,
+    sequenceOffset: gather(events.sequenceOffset, rows, new Float64Array(length)),
+    sequenceIndex: gather(events.sequenceIndex, rows, new Int32Array(length)),
+    eventTime: gather(events.eventTime, rows, new Float64Array(length)),
+    arrival: gather(events.arrival, rows, new Float64Array(length)),
+    columns: events.columns.map((column) => gatherColumn(column, rows)),
+  }
+}
+
 /** The last sequence sent to each `<topic>/<partition>` by one producer. */
 export type LastSent = Record<string, Sequence>
 
@@ -74,16 +88,8 @@ export function repartition(
     const previous = lastSent[at] ?? NO_SEQUENCE
     const last = picked[picked.length - 1]
     lastSent[at] = { offset: events.sequenceOffset[last], index: events.sequenceIndex[last] }
-    const block = {
-      origin: events.origin,
-      previous,
-      length: picked.length,
-      sequenceOffset: gather(events.sequenceOffset, picked, new Float64Array(picked.length)),
-      sequenceIndex: gather(events.sequenceIndex, picked, new Int32Array(picked.length)),
-      eventTime: gather(events.eventTime, picked, new Float64Array(picked.length)),
-      arrival: gather(events.arrival, picked, new Float64Array(picked.length)),
-      columns: events.columns.map((column) => compactColumn(gatherColumn(column, picked))),
-    }
+    const own = pickEvents(events, picked)
+    const block = { ...own, previous, columns: own.columns.map(compactColumn) }
     return [{ topic: target.topic, partition, values: [encodeBlock(block)], block }]
   })
 }

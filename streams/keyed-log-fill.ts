@@ -10,7 +10,7 @@ import { orderPieces } from './donor-order.ts'
 import type { PieceGroup } from './donor-order.ts'
 import { DonorPieces, isAbove } from './donor-pieces.ts'
 import type { BlockPiece, DonorPiece, Donors, LetterPiece } from './donor-pieces.ts'
-import { repartition, rowsWithoutKey } from './keyed-append.ts'
+import { pickEvents, repartition, rowsWithoutKey } from './keyed-append.ts'
 import type { LastSent, OriginEvents } from './keyed-append.ts'
 import { OriginFilter } from './origin-filter.ts'
 import { isConflict, otherDonors } from './source-feeds.ts'
@@ -151,7 +151,7 @@ export class KeyedLogFill {
     const [record] = await this.#context.log.read(topic, partition, offset, 1)
     const block = decodeKeyedBlock(record.value, source.fields)
     const rows = Int32Array.from({ length: block.length - first }, (_, i) => first + i)
-    const events = pick({ ...block, columns: columnsAs(this.#keyedLog.source, source, block) }, rows)
+    const events = pickEvents({ ...block, columns: columnsAs(this.#keyedLog.source, source, block) }, rows)
     return { ...events, arrival: events.arrival.map((time) => (Number.isNaN(time) ? record.appendTime : time)) }
   }
 
@@ -209,7 +209,7 @@ export class KeyedLogFill {
         ),
       ),
     }
-    return pick(all, rows)
+    return pickEvents(all, rows)
   }
 
   /** Blocks of events with a key, and `#done` advanced over all of them. */
@@ -224,7 +224,7 @@ export class KeyedLogFill {
     const keep = Int32Array.from(events.sequenceOffset.keys()).filter((row) => !keyless.has(row))
     const topic = keyedTopic(name)
     const target = { topic, source, entity, buckets, partitions }
-    return repartition(target, keep.length === length ? events : pick(events, keep), this.#sentOf(origin))
+    return repartition(target, keep.length === length ? events : pickEvents(events, keep), this.#sentOf(origin))
   }
 
   /** In one change: the log is fed from now on, nothing was appended to any other since it was read, and nobody else fills. Returns whether it was so. */
@@ -281,19 +281,6 @@ function rowsOf(pieces: readonly DonorPiece[]): number {
 function importArrival(origin: string): string | null {
   const [kind, , column] = origin.split('/')
   return kind === 'import' ? column : null
-}
-
-function pick(events: OriginEvents, rows: Int32Array): OriginEvents {
-  const n = rows.length
-  return {
-    origin: events.origin,
-    length: n,
-    sequenceOffset: gather(events.sequenceOffset, rows, new Float64Array(n)),
-    sequenceIndex: gather(events.sequenceIndex, rows, new Int32Array(n)),
-    eventTime: gather(events.eventTime, rows, new Float64Array(n)),
-    arrival: gather(events.arrival, rows, new Float64Array(n)),
-    columns: events.columns.map((column) => gatherColumn(column, rows)),
-  }
 }
 
 function concat(arrays: readonly Float64Array[]): Float64Array {

@@ -1,6 +1,5 @@
 import { sourceLogName } from '../../features/plan/source-plan.ts'
 import type { SourcePlan } from '../../features/plan/source-plan.ts'
-import { gather, gatherColumn } from '../../features/values/gather.ts'
 import type { KeyedLog } from '../../registry/keyed-logs.ts'
 import type { LogRecord } from '../../stores/log/log.ts'
 import type { Block, Sequence } from '../block.ts'
@@ -8,12 +7,13 @@ import { NO_SEQUENCE } from '../block.ts'
 import { lastOutcome, LetterOutcomes } from '../dead-letter-outcomes.ts'
 import { payloadOf, readDeadLetters } from '../dead-letters.ts'
 import type { StoredLetter } from '../dead-letters.ts'
-import { decodeEvents, rowsWithKeys } from '../decode-events.ts'
+import { decodeEvents } from '../decode-events.ts'
 import { RecordDecoder } from '../decode-records.ts'
 import { readIngestCheckpoint } from '../ingest-checkpoint.ts'
-import { repartition } from '../keyed-append.ts'
+import { pickEvents, repartition } from '../keyed-append.ts'
 import type { LastSent, OriginEvents } from '../keyed-append.ts'
 import { isAfter } from '../origin-filter.ts'
+import { recordEvents } from '../record-events.ts'
 import { blockWithoutEvents } from '../skipped-block.ts'
 import { deadTopic, keyedTopic, sourceTopic } from '../stream-context.ts'
 import type { StreamContext } from '../stream-context.ts'
@@ -103,7 +103,7 @@ async function* sourceBlocks(
     const records = await log.read(sourceTopic(source.name), 0, next, FETCH_BYTES)
     if (records.length === 0) break
     next = records[records.length - 1].offset + 1
-    const found = blockOf(place, recordEvents(place, origin, decoder, records), range)
+    const found = blockOfRecords(place, origin, decoder, records, range)
     if (found === null) continue
     const offsets = new Set(found.sequenceOffset)
     for (const record of records) {
@@ -112,39 +112,27 @@ async function* sourceBlocks(
       bytes += record.value.length
     }
     if (bytes < bytesMax) continue
-    const block = blockOf(place, recordEvents(place, origin, decoder, kept), range)
+    const block = blockOfRecords(place, origin, decoder, kept, range)
     if (block !== null) yield block
     kept = []
     bytes = 0
   }
-  const block = kept.length === 0 ? null : blockOf(place, recordEvents(place, origin, decoder, kept), range)
+  const block = kept.length === 0 ? null : blockOfRecords(place, origin, decoder, kept, range)
   if (block !== null) yield block
 }
 
-/** As ingest decodes them. */
-function recordEvents(
-  { keyedLog: { source }, keyedLogs, historyEnd }: SourcePlace,
+/** The partition's events of a range among these records, as ingest made them. */
+function blockOfRecords(
+  place: SourcePlace,
   origin: string,
   decoder: RecordDecoder,
   records: readonly LogRecord[],
-): OriginEvents {
-  const decoded = decoder.decode(records.map(({ value }) => value))
-  const { recordOf, lineOf } = decoded
-  const entities = keyedLogs.map(({ entity }) => entity)
-  const all = { ...decoded, rows: Int32Array.from(recordOf.keys()) }
-  const { rows, columns, eventTime } = rowsWithKeys(source, entities, all)
-  return {
-    origin,
-    length: rows.length,
-    sequenceOffset: Float64Array.from(rows, (row) => records[recordOf[row]].offset),
-    sequenceIndex: gather(lineOf, rows, new Int32Array(rows.length)),
-    eventTime,
-    arrival: Float64Array.from(rows, (row) => {
-      const { offset, appendTime } = records[recordOf[row]]
-      return offset < historyEnd ? appendTime : NaN
-    }),
-    columns,
-  }
+  range: SequenceRange,
+): Block | null {
+  const { source } = place.keyedLog
+  const entities = place.keyedLogs.map(({ entity }) => entity)
+  const { historyEnd } = place
+  return blockOf(place, recordEvents({ source, entities, decoder, origin, records, historyEnd }).events, range)
 }
 
 async function letterProducer(place: Place): Promise<Producer | null> {
@@ -210,19 +198,13 @@ function blockOf({ context, keyedLog, partition }: Place, events: OriginEvents, 
   const rows = Int32Array.from({ length: events.length }, (_, i) => i).filter((i) =>
     isWithin(events.sequenceOffset[i], events.sequenceIndex[i], range),
   )
-  const n = rows.length
-  const picked: OriginEvents = {
-    origin: events.origin,
-    length: n,
-    sequenceOffset: gather(events.sequenceOffset, rows, new Float64Array(n)),
-    sequenceIndex: gather(events.sequenceIndex, rows, new Int32Array(n)),
-    eventTime: gather(events.eventTime, rows, new Float64Array(n)),
-    arrival: gather(events.arrival, rows, new Float64Array(n)),
-    columns: events.columns.map((column) => gatherColumn(column, rows)),
-  }
   const { buckets, partitions } = context
   const { name, source, entity } = keyedLog
-  const appends = repartition({ topic: keyedTopic(name), source, entity, buckets, partitions }, picked, {})
+  const appends = repartition(
+    { topic: keyedTopic(name), source, entity, buckets, partitions },
+    pickEvents(events, rows),
+    {},
+  )
   return appends.find((append) => append.partition === partition)?.block ?? null
 }
 
