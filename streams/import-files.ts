@@ -1,11 +1,10 @@
-import { sourceLogName } from '../features/plan/source-plan.ts'
-import { createHash } from 'node:crypto'
-import { createReadStream } from 'node:fs'
 import type { Column, NumberColumn } from '../features/values/column.ts'
 import { columnValue } from '../features/values/column.ts'
 import { valueToJson } from '../features/values/json-values.ts'
+import { sourceLogName } from '../features/plan/source-plan.ts'
 import type { EntityPlan, SourcePlan } from '../features/plan/source-plan.ts'
 import { failStore } from '../stores/errors.ts'
+import { sha256File } from '../stores/sha256-file.ts'
 import { gather, gatherColumn } from '../features/values/gather.ts'
 import { deadLetterAppends, readDeadLetters } from './dead-letters.ts'
 import type { DeadLetter } from './dead-letters.ts'
@@ -40,7 +39,7 @@ export async function importFiles(
   const total: Accepted = { accepted: 0, refused: 0, codes: {} }
   for (const file of files) await context.tables.describe(file)
   for (const file of files) {
-    const origin = `import/${await hashFile(file)}/${arrivalColumn}`
+    const origin = `import/${await sha256File(file)}/${arrivalColumn}`
     await importFile(context, { source, arrivalColumn, origin, file }, total, options)
   }
   return total
@@ -56,12 +55,6 @@ function arrivalOf(source: SourcePlan, asked: string | null): string {
     )
   }
   return column
-}
-
-async function hashFile(path: string): Promise<string> {
-  const hash = createHash('sha256')
-  for await (const chunk of createReadStream(path)) hash.update(chunk as Buffer)
-  return hash.digest('hex')
 }
 
 /** Progress scope `import`, by source version and origin. */

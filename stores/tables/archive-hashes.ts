@@ -1,7 +1,6 @@
-import { createHash } from 'node:crypto'
-import { createReadStream } from 'node:fs'
 import type { MetadataStore } from '../metadata/metadata-store.ts'
 import type { ObjectStore } from '../objects/object-store.ts'
+import { sha256File } from '../sha256-file.ts'
 
 /** Progress scope; key: an archive file's name. */
 const SCOPE = 'archive-file'
@@ -23,7 +22,5 @@ export async function isArchiveFileIntact(stores: HashStores, name: string): Pro
 }
 
 async function hashObject({ objects }: HashStores, name: string): Promise<string> {
-  const hash = createHash('sha256')
-  for await (const chunk of createReadStream(await objects.localPath(name))) hash.update(chunk as Buffer)
-  return hash.digest('hex')
+  return sha256File(await objects.localPath(name))
 }

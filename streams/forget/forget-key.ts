@@ -112,9 +112,9 @@ async function settleStates(
 }
 
 /** Every keyed log that any view version ever had: what is no longer read holds events all the same. */
-async function everyKeyedLog({ metadata, registry }: StreamContext): Promise<KeyedLog[]> {
-  const rows = await metadata.db.selectFrom('versions').select('version').where('kind', '=', 'view').execute()
-  return groupByKeyedLog(await Promise.all(rows.map(({ version }) => registry.view(version))))
+async function everyKeyedLog({ registry }: StreamContext): Promise<KeyedLog[]> {
+  const versions = await registry.viewVersions()
+  return groupByKeyedLog(await Promise.all(versions.map(({ version }) => registry.view(version))))
 }
 
 async function everySource(
