@@ -69,9 +69,7 @@ class LmdbOnlineStore implements OnlineStore {
     buckets: readonly number[],
     owner: { incarnation: string; views: string },
   ): Promise<Marker[]> {
-    const markers = this.#db.transactionSync(() => buckets.map((bucket) => this.#claimOne({ keyedLog, bucket }, owner)))
-    await this.#db.flushed
-    return markers
+    return this.#durably(() => buckets.map((bucket) => this.#claimOne({ keyedLog, bucket }, owner)))
   }
 
   #claimOne(id: MarkerId, owner: { incarnation: string; views: string }): Marker {
@@ -90,7 +88,7 @@ class LmdbOnlineStore implements OnlineStore {
   }
 
   async claimBackfill(claims: readonly BackfillClaim[]): Promise<(Marker | null)[]> {
-    const markers = this.#db.transactionSync(() =>
+    return this.#durably(() =>
       claims.map((claim) => {
         const { view, incarnation } = claim
         const id = { ...claim, backfill: view }
@@ -99,15 +97,11 @@ class LmdbOnlineStore implements OnlineStore {
         return this.#claimOne(id, { incarnation, views: view })
       }),
     )
-    await this.#db.flushed
-    return markers
   }
 
   async flush(flushes: readonly BucketFlush[]): Promise<FlushOutcome[]> {
     for (const flush of flushes) for (const { key } of flush.writes) checkKey(flush, key)
-    const outcomes = this.#db.transactionSync(() => flushes.map((flush) => this.#flushOne(flush)))
-    await this.#db.flushed
-    return outcomes
+    return this.#durably(() => flushes.map((flush) => this.#flushOne(flush)))
   }
 
   #flushOne(flush: BucketFlush): FlushOutcome {
@@ -165,15 +159,13 @@ class LmdbOnlineStore implements OnlineStore {
     keyedLog: string,
     buckets: readonly number[],
   ): Promise<{ time: number; markers: (Marker | null)[] }> {
-    const settled = this.#db.transactionSync(() => {
+    return this.#durably(() => {
       const time = Math.max(this.#settled(), Math.floor(this.#now()))
       const bytes = Buffer.alloc(8)
       bytes.writeDoubleLE(time)
       this.#db.putSync(SETTLED_KEY, bytes)
       return { time, markers: buckets.map((bucket) => this.#marker({ keyedLog, bucket })) }
     })
-    await this.#db.flushed
-    return settled
   }
 
   async *scan(
@@ -200,9 +192,7 @@ class LmdbOnlineStore implements OnlineStore {
   }
 
   async join(moves: readonly ViewMove[]): Promise<FlushOutcome[]> {
-    const outcomes = this.#db.transactionSync(() => moves.map((move) => this.#joinOne(move)))
-    await this.#db.flushed
-    return outcomes
+    return this.#durably(() => moves.map((move) => this.#joinOne(move)))
   }
 
   #joinOne(move: ViewMove): FlushOutcome {
@@ -219,9 +209,7 @@ class LmdbOnlineStore implements OnlineStore {
   }
 
   async leave(moves: readonly ViewMove[]): Promise<FlushOutcome[]> {
-    const outcomes = this.#db.transactionSync(() => moves.map((move) => this.#leaveOne(move)))
-    await this.#db.flushed
-    return outcomes
+    return this.#durably(() => moves.map((move) => this.#leaveOne(move)))
   }
 
   #leaveOne(move: ViewMove): FlushOutcome {
@@ -235,7 +223,7 @@ class LmdbOnlineStore implements OnlineStore {
   }
 
   async drop(parked: readonly ParkedView[]): Promise<FlushOutcome[]> {
-    const outcomes = this.#db.transactionSync(() =>
+    return this.#durably(() =>
       parked.map((one): FlushOutcome => {
         const id = { ...one, backfill: one.view }
         if (this.#marker(id)?.epoch !== one.epoch) return 'stale-epoch'
@@ -244,14 +232,10 @@ class LmdbOnlineStore implements OnlineStore {
         return 'applied'
       }),
     )
-    await this.#db.flushed
-    return outcomes
   }
 
   async rewrite(rewrites: readonly BucketRewrite[]): Promise<FlushOutcome[]> {
-    const outcomes = this.#db.transactionSync(() => rewrites.map((rewrite) => this.#rewriteOne(rewrite)))
-    await this.#db.flushed
-    return outcomes
+    return this.#durably(() => rewrites.map((rewrite) => this.#rewriteOne(rewrite)))
   }
 
   #rewriteOne(rewrite: BucketRewrite): FlushOutcome {
@@ -290,6 +274,13 @@ class LmdbOnlineStore implements OnlineStore {
       const start = Buffer.concat([bucketKey(part, keyedLog, bucket), Buffer.from(view, 'hex')])
       for (const key of Array.from(this.#db.getKeys({ start, end: prefixEnd(start) }))) this.#db.removeSync(key)
     }
+  }
+
+  /** In one transaction, durable when it resolves. */
+  async #durably<T>(change: () => T): Promise<T> {
+    const result = this.#db.transactionSync(change)
+    await this.#db.flushed
+    return result
   }
 
   async close(): Promise<void> {
