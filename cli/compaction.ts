@@ -1,9 +1,9 @@
 import { join } from 'node:path'
-import { setTimeout as pause } from 'node:timers/promises'
 import { openTables } from '../stores/tables/open-tables.ts'
 import { CompactionRole } from '../streams/compact-archive.ts'
 import type { StreamContext } from '../streams/stream-context.ts'
 import type { DataGates } from './data-gates.ts'
+import { repeatWork } from './repeat-work.ts'
 
 type GatedContext = StreamContext & { readonly gates: DataGates }
 
@@ -16,13 +16,9 @@ const MEMORY_MB_MAX = 1024
 
 /** Compacts the archive beside other roles until aborted. */
 export async function compactUntil(context: GatedContext, dataFolder: string, signal: AbortSignal): Promise<void> {
-  await withCompaction(context, dataFolder, async (role) => {
-    while (!signal.aborted) {
-      const step = await context.gates.enterWork(signal)
-      await role.runOnce(signal).finally(() => step?.release())
-      await pause(COMPACT_EVERY_MS, undefined, { signal }).catch(() => {})
-    }
-  })
+  await withCompaction(context, dataFolder, (role) =>
+    repeatWork(context.gates, signal, COMPACT_EVERY_MS, () => role.runOnce(signal)),
+  )
 }
 
 /** Compacts the archive now, after a command that applied and archived by itself. */

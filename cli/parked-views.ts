@@ -1,6 +1,6 @@
-import { setTimeout as pause } from 'node:timers/promises'
 import { ParkedViews } from '../streams/parked-views.ts'
 import type { Project } from './open-project.ts'
+import { repeatWork } from './repeat-work.ts'
 import type { LogLines } from './terminal/log-lines.ts'
 
 const LOOK_EVERY_MS = 10_000
@@ -8,7 +8,7 @@ const LOOK_EVERY_MS = 10_000
 /** Drops the states of view versions out of reach when their grace period is over, beside other work, until aborted. */
 export async function dropParkedUntil(project: Project, signal: AbortSignal, log: LogLines): Promise<void> {
   const parked = new ParkedViews(project, project.stateGraceMs)
-  while (!signal.aborted) {
+  await repeatWork(project.gates, signal, LOOK_EVERY_MS, async () => {
     for (const { view, version } of await parked.runOnce())
       log(
         'info',
@@ -19,6 +19,5 @@ export async function dropParkedUntil(project: Project, signal: AbortSignal, log
           version,
         },
       )
-    await pause(LOOK_EVERY_MS, undefined, { signal }).catch(() => {})
-  }
+  })
 }

@@ -1,8 +1,8 @@
-import { setTimeout as pause } from 'node:timers/promises'
 import { ScheduledImports } from '../streams/scheduled-imports.ts'
 import type { ScheduledRun } from '../streams/scheduled-imports.ts'
 import { describeAccepted } from './commands/describe-accepted.ts'
 import type { Project } from './open-project.ts'
+import { repeatWork } from './repeat-work.ts'
 import type { LogLines } from './terminal/log-lines.ts'
 
 const LOOK_EVERY_MS = 1000
@@ -22,9 +22,5 @@ export async function importUntil(project: Project, signal: AbortSignal, log: Lo
       log('warn', 'archive', `${code}: ${message}`, { table, file, code })
   }
   const imports = new ScheduledImports(project, { directory, now, wallClock: Date.now, onRun })
-  while (!signal.aborted) {
-    const step = await project.gates.enterWork(signal)
-    await imports.runOnce(signal).finally(() => step?.release())
-    await pause(LOOK_EVERY_MS, undefined, { signal }).catch(() => {})
-  }
+  await repeatWork(project.gates, signal, LOOK_EVERY_MS, () => imports.runOnce(signal))
 }
