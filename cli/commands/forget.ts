@@ -12,7 +12,7 @@ import type { Project } from '../open-project.ts'
 import { describeCount } from '../terminal/describe-amounts.ts'
 import { parsePairs } from './parse-pairs.ts'
 import { parseTyped } from './parse-typed.ts'
-import { checkStopped, print, withWork } from './with-project.ts'
+import { changeHistory, print, withWork } from './with-project.ts'
 import type { Work } from './with-project.ts'
 
 const EXAMPLES = `
@@ -61,21 +61,15 @@ async function rewritten(gates: DataGates): Promise<boolean> {
   }
 }
 
-async function forget({ project, signal, progress }: Work, key: ForgottenKey): Promise<Forgotten> {
-  const line = progress('forget', 'parts')
-  const lock = await project.gates.holdAlone(signal, () =>
-    process.stderr.write('waiting for exports and verifications that read the archive\n'),
-  )
-  checkStopped(signal, () => 'nothing was changed.')
-  if (lock === null) throw new Error('aborted')
-  try {
+async function forget(work: Work, key: ForgottenKey): Promise<Forgotten> {
+  const { project } = work
+  const line = work.progress('forget', 'parts')
+  return changeHistory(work, () => {
     project.gates.markForRewrite()
-    return await forgetKey(project, key, Math.floor(project.now()), {
+    return forgetKey(project, key, Math.floor(project.now()), {
       onProgress: (done, total) => line.update(done, total),
     })
-  } finally {
-    lock.release()
-  }
+  })
 }
 
 /** TM_UNKNOWN_ENTITY, TM_ENTITY_KEY. */

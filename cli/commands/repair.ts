@@ -5,7 +5,7 @@ import type { RepairOptions } from '../../streams/repair/partition-repair.ts'
 import { settle } from '../settle.ts'
 import { describeCount } from '../terminal/describe-amounts.ts'
 import { paint } from '../terminal/style.ts'
-import { checkStopped, print, withWork } from './with-project.ts'
+import { changeHistory, print, withWork } from './with-project.ts'
 import type { Work } from './with-project.ts'
 
 const EXAMPLES = `
@@ -48,23 +48,11 @@ async function look({ project, progress }: Work, options: RepairOptions): Promis
   return repairLogs(project, { ...options, mend: false, onProgress: (done, total) => line.update(done, total) })
 }
 
-async function mend({ project, signal, progress }: Work, options: RepairOptions): Promise<Fault[]> {
+async function mend(work: Work, options: RepairOptions): Promise<Fault[]> {
+  const { project, signal, progress } = work
   const line = progress('repair', 'partitions')
-  const lock = await project.gates.holdAlone(signal, () =>
-    process.stderr.write('waiting for exports and verifications that read the archive\n'),
-  )
-  checkStopped(signal, () => 'nothing was changed.')
-  if (lock === null) throw new Error('aborted')
-  let faults: Fault[]
-  try {
-    faults = await repairLogs(project, {
-      ...options,
-      mend: true,
-      onProgress: (done, total) => line.update(done, total),
-    })
-  } finally {
-    lock.release()
-  }
+  const onProgress = (done: number, total: number): void => line.update(done, total)
+  const faults = await changeHistory(work, () => repairLogs(project, { ...options, mend: true, onProgress }))
   const applying = progress('apply', 'events')
   if (faults.length > 0) await settle(project, { signal, onProgress: (moved) => applying.update(moved) })
   return faults

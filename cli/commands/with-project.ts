@@ -58,6 +58,20 @@ export function checkStopped(signal: AbortSignal, message: () => string): void {
   if (signal.aborted) throw new Stopped(message())
 }
 
+/** Runs a change of history while no role works and nobody reads the archive. `Stopped` if Ctrl-C is pressed before it begins. */
+export async function changeHistory<T>({ project, signal }: Work, run: () => Promise<T>): Promise<T> {
+  const lock = await project.gates.holdAlone(signal, () =>
+    process.stderr.write('waiting for exports and verifications that read the archive\n'),
+  )
+  if (lock === null) throw new Stopped('nothing was changed.')
+  try {
+    checkStopped(signal, () => 'nothing was changed.')
+    return await run()
+  } finally {
+    lock.release()
+  }
+}
+
 /** One JSON document with --json, else the lines. */
 export function print(json: boolean, document: unknown, lines: readonly string[]): void {
   process.stdout.write(json ? `${JSON.stringify(document)}\n` : `${lines.join('\n')}\n`)
