@@ -44,9 +44,6 @@ export function createServingMetrics(sources: MetricSources): ServingMetrics {
   })
   registerSources(sources, registers)
   const readLag = registerLag(sources, registers)
-  const readStopped = registerStopped(sources, registers)
-  const readFailures = registerFunctionFailures(sources, registers)
-  const readExpired = registerExpiredKeys(sources, registers)
   return {
     contentType: registry.contentType,
     answered: (service, rows, seconds) => {
@@ -57,9 +54,6 @@ export function createServingMetrics(sources: MetricSources): ServingMetrics {
     refused: (service, status) => void counts.of(service, status).requests++,
     text: async () => {
       await readLag()
-      await readStopped()
-      await readFailures()
-      await readExpired()
       return registry.metrics()
     },
   }
@@ -78,80 +72,122 @@ class RequestCounts {
   }
 }
 
-function registerRequests({ byService }: RequestCounts, registers: Metrics[]): void {
+/** A value of a metric that is read when the metrics are asked for. */
+interface Reading {
+  readonly labels: Readonly<Record<string, string | number>>
+  readonly value: number
+}
+
+interface ReadMetric {
+  readonly name: string
+  readonly help: string
+  readonly labelNames: string[]
+  readonly registers: Metrics[]
+  /** All values that there are now. */
+  readonly read: () => readonly Reading[] | Promise<readonly Reading[]>
+}
+
+function registerCounter({ read, ...metric }: ReadMetric): void {
   void new Counter({
+    ...metric,
+    async collect() {
+      const readings = await read()
+      this.reset()
+      for (const { labels, value } of readings) this.inc(labels, value)
+    },
+  })
+}
+
+function registerGauge({ read, ...metric }: ReadMetric): void {
+  void new Gauge({
+    ...metric,
+    async collect() {
+      const readings = await read()
+      this.reset()
+      for (const { labels, value } of readings) this.set(labels, value)
+    },
+  })
+}
+
+function byLabel(label: string, values: Readonly<Record<string, number>>): Reading[] {
+  return Object.entries(values).map(([name, value]) => ({ labels: { [label]: name }, value }))
+}
+
+function registerRequests({ byService }: RequestCounts, registers: Metrics[]): void {
+  registerCounter({
     name: 'tidemark_feature_requests_total',
     help: 'Feature requests by service and HTTP status.',
     labelNames: ['service', 'status'],
     registers,
-    collect() {
-      this.reset()
-      for (const [service, byStatus] of byService)
-        for (const [status, { requests }] of byStatus) this.inc({ service, status }, requests)
-    },
+    read: () =>
+      [...byService].flatMap(([service, byStatus]) =>
+        Array.from(byStatus, ([status, { requests }]) => ({ labels: { service, status }, value: requests })),
+      ),
   })
-  void new Counter({
+  registerCounter({
     name: 'tidemark_feature_rows_total',
     help: 'Vectors served.',
     labelNames: ['service'],
     registers,
-    collect() {
-      this.reset()
-      for (const [service, byStatus] of byService) {
+    read: () =>
+      [...byService].flatMap(([service, byStatus]) => {
         const answered = byStatus.get(200)
-        if (answered !== undefined) this.inc({ service }, answered.rows)
-      }
-    },
+        return answered === undefined ? [] : [{ labels: { service }, value: answered.rows }]
+      }),
   })
 }
 
-function registerSources(sources: MetricSources, registers: Metrics[]): void {
-  const counter = (name: string, help: string, label: string, read: () => Readonly<Record<string, number>>): void => {
-    void new Counter({
-      name,
-      help,
-      labelNames: [label],
-      registers,
-      collect() {
-        this.reset()
-        for (const [value, count] of Object.entries(read())) this.inc({ [label]: value }, count)
-      },
-    })
-  }
-  counter(
-    'tidemark_feature_view_reads_total',
-    'Views read for an entity: values at hand (hit), or computed from the stored state (evaluated).',
-    'outcome',
-    () => {
-      const { hits, evaluations } = sources.reader()
-      return { hit: hits, evaluated: evaluations }
-    },
-  )
-  counter(
-    'tidemark_served_log_rows_total',
-    'Served vectors by what the log did with them: logged, skipped (key not sampled), dropped above the limit, dropped as the log refused them.',
-    'outcome',
-    () => {
-      const { logged, skipped, droppedRate, droppedAppend } = sources.servedLog()
-      return { logged, skipped, dropped_rate: droppedRate, dropped_append: droppedAppend }
-    },
-  )
-}
-
-/** Returns what to call before the metrics are read. */
-function registerExpiredKeys({ expiredKeys }: MetricSources, registers: Metrics[]): () => Promise<void> {
-  if (expiredKeys === undefined) return () => Promise.resolve()
-  const keys = new Counter({
-    name: 'tidemark_expired_keys_total',
-    help: 'Stored states that were deleted, as no window or ttl of the view reaches them any more.',
-    labelNames: ['view'],
+function registerSources(
+  { reader, servedLog, expiredKeys, stopped, functionFailures }: MetricSources,
+  registers: Metrics[],
+): void {
+  registerCounter({
+    name: 'tidemark_feature_view_reads_total',
+    help: 'Views read for an entity: values at hand (hit), or computed from the stored state (evaluated).',
+    labelNames: ['outcome'],
     registers,
+    read: () => {
+      const { hits, evaluations } = reader()
+      return byLabel('outcome', { hit: hits, evaluated: evaluations })
+    },
   })
-  return async () => {
-    const counts = await expiredKeys()
-    keys.reset()
-    for (const [view, count] of Object.entries(counts)) keys.inc({ view }, count)
-  }
+  registerCounter({
+    name: 'tidemark_served_log_rows_total',
+    help: 'Served vectors by what the log did with them: logged, skipped (key not sampled), dropped above the limit, dropped as the log refused them.',
+    labelNames: ['outcome'],
+    registers,
+    read: () => {
+      const { logged, skipped, droppedRate, droppedAppend } = servedLog()
+      return byLabel('outcome', { logged, skipped, dropped_rate: droppedRate, dropped_append: droppedAppend })
+    },
+  })
+  registerCounter({
+    name: 'tidemark_function_failures_total',
+    help: 'Calls of user functions whose result is null, as they threw or returned what their type does not allow, by view or service, function and code.',
+    labelNames: ['name', 'function', 'code'],
+    registers,
+    read: async () =>
+      (await functionFailures()).map(({ name, function: of, code, count }) => ({
+        labels: { name, function: of, code },
+        value: count,
+      })),
+  })
+  if (expiredKeys !== undefined)
+    registerCounter({
+      name: 'tidemark_expired_keys_total',
+      help: 'Stored states that were deleted, as no window or ttl of the view reaches them any more.',
+      labelNames: ['view'],
+      registers,
+      read: async () => byLabel('view', await expiredKeys()),
+    })
+  if (stopped !== undefined)
+    registerGauge({
+      name: 'tidemark_stopped_partitions',
+      help: 'Partitions of sources and keyed logs that stopped for good, by name and the code of the cause.',
+      labelNames: ['partition', 'code'],
+      registers,
+      read: async () => (await stopped()).map(({ partition, code }) => ({ labels: { partition, code }, value: 1 })),
+    })
 }
 
 /** Returns what to call before the metrics are read. */
@@ -174,36 +210,5 @@ function registerLag({ lag }: MetricSources, registers: Metrics[]): () => Promis
       records.set({ keyed_log: keyedLog }, lagRecords)
       freshness.set({ keyed_log: keyedLog }, freshnessMs / 1000)
     }
-  }
-}
-
-/** Returns what to call before the metrics are read. */
-function registerStopped({ stopped }: MetricSources, registers: Metrics[]): () => Promise<void> {
-  if (stopped === undefined) return () => Promise.resolve()
-  const partitions = new Gauge({
-    name: 'tidemark_stopped_partitions',
-    help: 'Partitions of sources and keyed logs that stopped for good, by name and the code of the cause.',
-    labelNames: ['partition', 'code'],
-    registers,
-  })
-  return async () => {
-    const now = await stopped()
-    partitions.reset()
-    for (const { partition, code } of now) partitions.set({ partition, code }, 1)
-  }
-}
-
-/** Returns what to call before the metrics are read. */
-function registerFunctionFailures({ functionFailures }: MetricSources, registers: Metrics[]): () => Promise<void> {
-  const failures = new Counter({
-    name: 'tidemark_function_failures_total',
-    help: 'Calls of user functions whose result is null, as they threw or returned what their type does not allow, by view or service, function and code.',
-    labelNames: ['name', 'function', 'code'],
-    registers,
-  })
-  return async () => {
-    const counted = await functionFailures()
-    failures.reset()
-    for (const { name, function: of, code, count } of counted) failures.inc({ name, function: of, code }, count)
   }
 }
