@@ -4,8 +4,7 @@ import type { Project } from '../cli/open-project.ts'
 import { sqlText } from '../stores/tables/tables.ts'
 import type { BenchPart, BenchResult } from './bench-result.ts'
 import { openArchiveProject, versionedFolder } from './offline/archive-project.ts'
-import { differingCells, exportOnce, fastest, flightsFile, partOf, resultHash } from './offline/export-runs.ts'
-import { runPeer } from './offline/peers.ts'
+import { besidePeers, exportOnce, fastest, flightsFile, resultHash } from './offline/export-runs.ts'
 
 const FIELDS = Array.from({ length: 10 }, (_, i) => `f${i}`)
 const REPEATS = 3
@@ -69,19 +68,12 @@ export async function run({ smoke }: { smoke: boolean }): Promise<BenchResult> {
   const inputs = await prepare(smoke)
   const { folder, project, events, spine } = inputs
   const out = join(folder, 'ours.parquet')
-  const parts: BenchPart[] = []
   try {
     const ours = fastest(() => exportOnce(join(folder, 'project'), spine, out), smoke ? 1 : REPEATS)
-    for (const peer of smoke ? [] : ['polars', 'duckdb']) {
-      const peerOut = join(folder, `${peer}.parquet`)
-      const theirs = fastest(() => runPeer('as-of-peer.py', peer, events, spine, peerOut), REPEATS)
-      const cells = await differingCells(project.tables, out, peerOut, compared)
-      if (cells > 0) throw new Error(`${cells} cells differ from ${peer}`)
-      parts.push(partOf(peer, ours.seconds, theirs.seconds))
-      console.log(
-        `${peer}: ${theirs.seconds.toFixed(2)} s, ${theirs.peakMb} MB; Tidemark: ${ours.seconds.toFixed(2)} s, ${ours.peakMb} MB; all cells equal`,
-      )
-    }
+    const repeats: Record<string, number> = smoke ? {} : { polars: REPEATS, duckdb: REPEATS }
+    const { tables } = project
+    const comparison = { tables, folder, script: 'as-of-peer.py', events, spine, out, compared, repeats }
+    const parts = await besidePeers(ours, comparison)
     const worst = parts.reduce<BenchPart | null>(
       (held, part) => (held === null || part.ratio < held.ratio ? part : held),
       null,

@@ -2,10 +2,9 @@ import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Project } from '../cli/open-project.ts'
 import { sqlText } from '../stores/tables/tables.ts'
-import type { BenchPart, BenchResult } from './bench-result.ts'
+import type { BenchResult } from './bench-result.ts'
 import { openArchiveProject, versionedFolder } from './offline/archive-project.ts'
-import { differingCells, exportOnce, fastest, flightsFile, partOf, resultHash } from './offline/export-runs.ts'
-import { runPeer } from './offline/peers.ts'
+import { besidePeers, exportOnce, fastest, flightsFile, resultHash } from './offline/export-runs.ts'
 
 const WINDOWS = ['1h', '24h', '7d'] as const
 const AGGREGATIONS = ['count', 'sum', 'mean', 'min', 'max'] as const
@@ -76,23 +75,12 @@ export async function run({ smoke }: { smoke: boolean }): Promise<BenchResult> {
   const inputs = await prepare(smoke)
   const { folder, spine, events, project } = inputs
   const out = join(folder, 'ours.parquet')
-  const parts: BenchPart[] = []
   try {
     const ours = fastest(() => exportOnce(join(folder, 'project'), spine, out), smoke ? 1 : REPEATS)
-    const peers = smoke ? [] : (['polars', 'duckdb'] as const)
-    for (const peer of peers) {
-      const peerOut = join(folder, `${peer}.parquet`)
-      const theirs = fastest(
-        () => runPeer('windows-peer.py', peer, events, spine, peerOut),
-        peer === 'polars' ? REPEATS : 1,
-      )
-      const cells = await differingCells(project.tables, out, peerOut, compared)
-      if (cells > 0) throw new Error(`${cells} cells differ from ${peer}`)
-      parts.push(partOf(peer, ours.seconds, theirs.seconds))
-      console.log(
-        `${peer}: ${theirs.seconds.toFixed(2)} s, ${theirs.peakMb} MB; Tidemark: ${ours.seconds.toFixed(2)} s, ${ours.peakMb} MB; all cells equal`,
-      )
-    }
+    const repeats: Record<string, number> = smoke ? {} : { polars: REPEATS, duckdb: 1 }
+    const { tables } = project
+    const comparison = { tables, folder, script: 'windows-peer.py', events, spine, out, compared, repeats }
+    const parts = await besidePeers(ours, comparison)
     const peer = parts[0]?.peer ?? ours.seconds
     return {
       name: 'pit-export',

@@ -7,6 +7,7 @@ import type { FieldPlan } from '../../features/plan/field-type.ts'
 import { sqlText } from '../../stores/tables/tables.ts'
 import type { Tables } from '../../stores/tables/tables.ts'
 import type { BenchPart } from '../bench-result.ts'
+import { runPeer } from './peers.ts'
 import type { PeerRun } from './peers.ts'
 
 /** A column of our output and what it must equal in a peer's. */
@@ -39,7 +40,7 @@ export function exportOnce(project: string, spine: string, out: string, ...more:
 }
 
 /** Cells that differ between rows of one `spine_id`, null against a value included, and rows that only one file has; none may. */
-export async function differingCells(
+async function differingCells(
   tables: Tables,
   ours: string,
   peer: string,
@@ -63,6 +64,39 @@ export async function resultHash(tables: Tables, ours: string, names: readonly s
   return hash.digest('hex')
 }
 
-export function partOf(name: string, ours: number, peer: number): BenchPart {
-  return { name, unit: 's', ours, peer, ratio: peer / ours }
+/** An output of ours and what the peers make their own from. */
+export interface PeerComparison {
+  readonly tables: Tables
+  readonly folder: string
+  /** Python script of the peers, see `peers.ts`. */
+  readonly script: string
+  readonly events: string
+  readonly spine: string
+  readonly out: string
+  readonly compared: readonly ComparedColumn[]
+  /** By peer how often it runs. */
+  readonly repeats: Readonly<Record<string, number>>
+}
+
+/** Each peer beside our run of the same inputs. Throws where a cell differs. */
+export async function besidePeers(ours: PeerRun, comparison: PeerComparison): Promise<BenchPart[]> {
+  const { tables, folder, script, events, spine, out, compared, repeats } = comparison
+  const parts: BenchPart[] = []
+  for (const [peer, times] of Object.entries(repeats)) {
+    const peerOut = join(folder, `${peer}.parquet`)
+    const theirs = fastest(() => runPeer(script, peer, events, spine, peerOut), times)
+    const cells = await differingCells(tables, out, peerOut, compared)
+    if (cells > 0) throw new Error(`${cells} cells differ from ${peer}`)
+    parts.push({
+      name: peer,
+      unit: 's',
+      ours: ours.seconds,
+      peer: theirs.seconds,
+      ratio: theirs.seconds / ours.seconds,
+    })
+    console.log(
+      `${peer}: ${theirs.seconds.toFixed(2)} s, ${theirs.peakMb} MB; Tidemark: ${ours.seconds.toFixed(2)} s, ${ours.peakMb} MB; all cells equal`,
+    )
+  }
+  return parts
 }
