@@ -2,9 +2,8 @@ import { bucketOf } from '../features/values/entity-key.ts'
 
 /** Keys as any thread can look them up: an open hash table over shared memory. */
 export interface SharedKeys {
-  /** Key number by slot, −1 where free; a power of two of them. */
+  /** Pairs of key number, −1 where free, and hash, side by side as one is never read without the other; a power of two of them. */
   readonly slots: Int32Array
-  readonly hashes: Int32Array
   /** Key k is bytes `starts[k]`…`starts[k + 1]` − 1. */
   readonly starts: Int32Array
   readonly bytes: Uint8Array
@@ -24,11 +23,9 @@ export class KeyTable {
   add(bytes: Uint8Array, from: number, to: number): number {
     const hash = hashOf(bytes, from, to)
     const { slots } = this.#keys
-    const mask = slots.length - 1
-    let slot = hash & mask
-    for (; slots[slot] >= 0; slot = (slot + 1) & mask)
-      if (isKey(this.#keys, slots[slot], hash, bytes, from, to)) return slots[slot]
-    if (2 * (this.size + 1) > slots.length || this.#keys.starts[this.size] + to - from > this.#keys.bytes.length) {
+    const slot = slotOf(this.#keys, hash, bytes, from, to)
+    if (slots[slot] >= 0) return slots[slot]
+    if (4 * (this.size + 1) > slots.length || this.#keys.starts[this.size] + to - from > this.#keys.bytes.length) {
       this.#grow(to - from)
       return this.add(bytes, from, to)
     }
@@ -36,7 +33,7 @@ export class KeyTable {
     const start = keys.starts[this.size]
     for (let i = from; i < to; i++) keys.bytes[start + i - from] = bytes[i]
     slots[slot] = this.size
-    keys.hashes[this.size] = hash
+    slots[slot + 1] = hash
     keys.starts[this.size + 1] = start + to - from
     return this.size++
   }
@@ -53,15 +50,20 @@ export class KeyTable {
   #grow(bytes: number): void {
     const old = this.#keys
     const held = old.starts[this.size]
-    const slots = 2 * (this.size + 1) > old.slots.length ? 2 * old.slots.length : old.slots.length
-    const grown = emptyKeys(slots, Math.max(old.bytes.length, held + bytes > old.bytes.length ? 2 * (held + bytes) : 0))
+    const slots = old.slots.length >> 1
+    const grown = emptyKeys(
+      4 * (this.size + 1) > old.slots.length ? 2 * slots : slots,
+      Math.max(old.bytes.length, held + bytes > old.bytes.length ? 2 * (held + bytes) : 0),
+    )
     grown.bytes.set(old.bytes.subarray(0, held))
     grown.starts.set(old.starts.subarray(0, this.size + 1))
-    grown.hashes.set(old.hashes.subarray(0, this.size))
-    for (let key = 0; key < this.size; key++) {
-      let slot = grown.hashes[key] & (slots - 1)
-      while (grown.slots[slot] >= 0) slot = (slot + 1) & (slots - 1)
-      grown.slots[slot] = key
+    const last = grown.slots.length - 1
+    for (let i = 0; i < old.slots.length; i += 2) {
+      if (old.slots[i] < 0) continue
+      let slot = (2 * old.slots[i + 1]) & last
+      while (grown.slots[slot] >= 0) slot = (slot + 2) & last
+      grown.slots[slot] = old.slots[i]
+      grown.slots[slot + 1] = old.slots[i + 1]
     }
     this.#keys = grown
   }
@@ -69,25 +71,28 @@ export class KeyTable {
 
 /** The number of a key, −1 where it is none of them. */
 export function findKey(keys: SharedKeys, bytes: Uint8Array, from: number, to: number): number {
-  const hash = hashOf(bytes, from, to)
+  return keys.slots[slotOf(keys, hashOf(bytes, from, to), bytes, from, to)]
+}
+
+/** Where a key's pair lies, or would. */
+function slotOf(keys: SharedKeys, hash: number, bytes: Uint8Array, from: number, to: number): number {
   const { slots } = keys
-  const mask = slots.length - 1
-  for (let slot = hash & mask; slots[slot] >= 0; slot = (slot + 1) & mask)
-    if (isKey(keys, slots[slot], hash, bytes, from, to)) return slots[slot]
-  return -1
+  const last = slots.length - 1
+  let slot = (2 * hash) & last
+  while (slots[slot] >= 0 && !(slots[slot + 1] === hash && isKey(keys, slots[slot], bytes, from, to)))
+    slot = (slot + 2) & last
+  return slot
 }
 
 function emptyKeys(slots: number, bytes: number): SharedKeys {
   return {
-    slots: new Int32Array(new SharedArrayBuffer(4 * slots)).fill(-1),
-    hashes: new Int32Array(new SharedArrayBuffer(2 * slots)),
+    slots: new Int32Array(new SharedArrayBuffer(8 * slots)).fill(-1),
     starts: new Int32Array(new SharedArrayBuffer(2 * slots + 4)),
     bytes: new Uint8Array(new SharedArrayBuffer(bytes)),
   }
 }
 
-function isKey(keys: SharedKeys, key: number, hash: number, bytes: Uint8Array, from: number, to: number): boolean {
-  if (keys.hashes[key] !== hash) return false
+function isKey(keys: SharedKeys, key: number, bytes: Uint8Array, from: number, to: number): boolean {
   const start = keys.starts[key]
   if (keys.starts[key + 1] - start !== to - from) return false
   for (let i = from; i < to; i++) if (keys.bytes[start + i - from] !== bytes[i]) return false

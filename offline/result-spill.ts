@@ -34,14 +34,16 @@ export class ResultSpill {
   /** Result i is that of row `rows[i]`. `firstRows`: the first row of each row group, then the end. */
   write(rows: Int32Array, columns: readonly ResultColumn[], firstRows: Int32Array): SpillSection[] {
     this.#file ??= openSync(this.#path, 'w')
-    const sections: SpillSection[] = []
-    for (const { rowGroup, items } of byRowGroup(rows, firstRows)) {
+    const { order, ends } = byRowGroup(rows, firstRows)
+    const written: SpillSection[] = []
+    for (let rowGroup = 0, from = 0; rowGroup < ends.length; from = ends[rowGroup++]) {
+      if (from === ends[rowGroup]) continue
+      const items = order.subarray(from, ends[rowGroup])
       const start = this.#end
-      this.#write(bytesOf(Int32Array.from(items, (item) => rows[item])))
-      for (const column of columns) this.#writeColumn(column, items)
-      sections.push({ path: this.#path, start, bytes: this.#end - start, rowGroup, rows: items.length })
+      for (const part of section(rows, columns, items)) this.#write(part)
+      written.push({ path: this.#path, start, bytes: this.#end - start, rowGroup, rows: items.length })
     }
-    return sections
+    return written
   }
 
   close(): void {
@@ -49,25 +51,44 @@ export class ResultSpill {
     this.#file = null
   }
 
-  #writeColumn({ storage, numbers, bigints, objects, nulls, statuses }: ResultColumn, items: Int32Array): void {
-    if (storage === 'numbers') this.#write(bytesOf(Float64Array.from(items, (item) => numbers[item])))
-    else if (storage === 'bigints') {
-      const values = new BigInt64Array(items.length)
-      for (let i = 0; i < items.length; i++) values[i] = bigints[items[i]]
-      this.#write(bytesOf(values))
-    } else {
-      const packed = serialize(Array.from(items, (item) => objects[item]))
-      this.#write(bytesOf(Uint32Array.of(packed.length)))
-      this.#write(packed)
-    }
-    this.#write(Uint8Array.from(items, (item) => nulls[item]))
-    this.#write(Uint8Array.from(items, (item) => statuses[item]))
-  }
-
   #write(bytes: Uint8Array): void {
     for (let at = 0; at < bytes.length;) at += writeSync(this.#file!, bytes, at, bytes.length - at, this.#end + at)
     this.#end += bytes.length
   }
+}
+
+/** A typed array. */
+type Elements<V> = ArrayBufferView & { [index: number]: V }
+
+/** The bytes of the results `items`, in one piece where all are numbers. */
+function section(rows: Int32Array, columns: readonly ResultColumn[], items: Int32Array): Uint8Array[] {
+  const count = items.length
+  const parts: Uint8Array[] = []
+  let block = new Uint8Array(4 * count + columns.length * 10 * count)
+  let used = 0
+  // Loops and not `from` with a function: that goes by the iterator protocol, element by element.
+  const gather = <V>(from: ArrayLike<V>, values: Elements<V>): void => {
+    for (let i = 0; i < count; i++) values[i] = from[items[i]]
+    block.set(bytesOf(values), used)
+    used += values.byteLength
+  }
+  const numbers = new Float64Array(count)
+  const flags = new Uint8Array(count)
+  gather(rows, new Int32Array(count))
+  for (const column of columns) {
+    if (column.storage === 'numbers') gather(column.numbers, numbers)
+    else if (column.storage === 'bigints') gather(column.bigints, new BigInt64Array(count))
+    else {
+      const packed = serialize(Array.from(items, (item) => column.objects[item]))
+      parts.push(block.subarray(0, used), bytesOf(Uint32Array.of(packed.length)), packed)
+      block = block.subarray(used)
+      used = 0
+    }
+    gather(column.nulls, flags)
+    gather(column.statuses, flags)
+  }
+  parts.push(block.subarray(0, used))
+  return parts
 }
 
 /** Reads a section into columns of its row group, which begins at `firstRow`. */
@@ -121,15 +142,18 @@ function bytesOf(values: ArrayBufferView): Uint8Array {
   return new Uint8Array(values.buffer, values.byteOffset, values.byteLength)
 }
 
-/** Item numbers by row group, those without items left out: a counting sort. */
-function byRowGroup(rows: Int32Array, firstRows: Int32Array): { rowGroup: number; items: Int32Array }[] {
+/** Item numbers in the order of their row groups, and where each group's end: a counting sort. */
+function byRowGroup(rows: Int32Array, firstRows: Int32Array): { order: Int32Array; ends: Int32Array } {
   const groupOf = new Int32Array(rows.length)
-  const counts = new Int32Array(firstRows.length - 1)
-  for (let i = 0; i < rows.length; i++) counts[(groupOf[i] = groupAt(firstRows, rows[i]))]++
-  const found = Array.from(counts, (count) => new Int32Array(count))
-  counts.fill(0)
-  for (let i = 0; i < rows.length; i++) found[groupOf[i]][counts[groupOf[i]]++] = i
-  return found.flatMap((items, rowGroup) => (items.length === 0 ? [] : [{ rowGroup, items }]))
+  const ends = new Int32Array(firstRows.length - 1)
+  for (let i = 0; i < rows.length; i++) ends[(groupOf[i] = groupAt(firstRows, rows[i]))]++
+  for (let group = 0, end = 0; group < ends.length; group++) {
+    end += ends[group]
+    ends[group] = end - ends[group]
+  }
+  const order = new Int32Array(rows.length)
+  for (let i = 0; i < rows.length; i++) order[ends[groupOf[i]]++] = i
+  return { order, ends }
 }
 
 /** The row group that holds a row: the last one that begins at or before it. */
