@@ -186,7 +186,7 @@ const COMMANDS: readonly (readonly [args: readonly string[], exit: number, code:
 
 test(
   'a bad file or argument is one message with a code, and the exit code of the contract',
-  { timeout: 120_000 },
+  { timeout: 300_000 },
   async (context) => {
     const project = temporaryProject(context, { 'features/card.ts': PAYMENTS, ...FILES })
     assert.equal((await tidemark(project, 'apply')).code, 0)
@@ -284,7 +284,7 @@ function fill(folder: string): string {
 
 test(
   'a full disk is one clear error; once there is room, everything goes on and counts once; a read-only folder says so',
-  { timeout: 120_000 },
+  { timeout: 300_000 },
   async (context) => {
     const folder = mountSmall(context)
     if (folder === null) {

@@ -4,6 +4,7 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import type { TestContext } from 'node:test'
+import { setTimeout as pause } from 'node:timers/promises'
 import { encodeCell } from '../../features/values/value-bytes.ts'
 import { openSqliteMetadata } from '../../stores/metadata/sqlite/open.ts'
 import { openLmdbOnline } from '../../stores/online/lmdb/open.ts'
@@ -80,7 +81,7 @@ async function post(url: string, body: unknown): Promise<{ status: number; body:
 
 test(
   'stream, served vector, export and verification give the same bits; a flipped bit is found',
-  { timeout: 120_000 },
+  { timeout: 300_000 },
   async (context) => {
     const random = new Random(runSeed('command line'))
     const project = temporaryProject(context, { 'features/card.ts': PAYMENTS })
@@ -109,7 +110,7 @@ test(
     assert.deepEqual(running.deadLetters, { payments: 2 })
     assert.match((await tidemark(project, 'start')).stderr, /TM_ALREADY_RUNNING/)
     await tidemarkJson(project, 'produce', 'payments', writeEvents(project, 'two.jsonl', random, 700, Date.now()))
-    await tidemarkJson(project, 'wait', '--timeout', '30s')
+    await tidemarkJson(project, 'wait', '--timeout', '60s')
 
     const entities = Array.from({ length: 21 }, (_, i) => ({ card_id: `c-${i}` }))
     const served = await post(server.url, { entities, request: entities.map(() => ({ amount: 2.5 })) })
@@ -127,19 +128,17 @@ test(
     }
 
     // A spine at the served evaluation times: the export must hold the served bytes.
-    await new Promise((resolve) => setTimeout(resolve, 4500))
     const rows = served.body.rows.map((row, i) => `${entities[i].card_id},${row.evaluatedAt},2.5`)
     writeFileSync(join(project, 'spine.csv'), `card_id,timestamp,amount\n${rows.join('\n')}\n`)
     const out = join(project, 'out.csv')
-    const first = await tidemarkJson<{ rows: number; outputSha256: string }>(
-      project,
-      'export',
-      'fraud',
-      '--spine',
-      join(project, 'spine.csv'),
-      '--out',
-      out,
-    )
+    const exporting = ['export', 'fraud', '--spine', join(project, 'spine.csv'), '--out', out]
+    // Refused until the archive is known to be complete up to these times.
+    for (let refused = await tidemark(project, ...exporting); refused.code !== 0;) {
+      assert.match(refused.stderr, /^TM_SPINE_TOO_LATE/)
+      await pause(200)
+      refused = await tidemark(project, ...exporting)
+    }
+    const first = await tidemarkJson<{ rows: number; outputSha256: string }>(project, ...exporting)
     assert.equal(first.rows, 21)
     const lines = readFileSync(out, 'utf8').trim().split('\n')
     const header = lines[0].split(',')
@@ -153,15 +152,7 @@ test(
         assert.deepEqual(encodeCell(parsed, 'PRESENT'), encodeCell(value, 'PRESENT'), `${feature} of row ${i}`)
       })
     })
-    const again = await tidemarkJson<{ outputSha256: string }>(
-      project,
-      'export',
-      'fraud',
-      '--spine',
-      join(project, 'spine.csv'),
-      '--out',
-      out,
-    )
+    const again = await tidemarkJson<{ outputSha256: string }>(project, ...exporting)
     assert.equal(again.outputSha256, first.outputSha256)
 
     const verified = await tidemarkJson<{ rows: number; mismatches: unknown[]; pending: number }>(project, 'verify')

@@ -40,7 +40,7 @@ console.log(JSON.stringify({ spend, biggest, ratio, merchant, status: statuses[0
 await client.close()
 `
 
-test('the packed package works in an empty project: import, types and commands', { timeout: 120_000 }, (context) => {
+test('the packed package works in an empty project: import, types and commands', { timeout: 300_000 }, (context) => {
   const project = temporaryProject(context, { 'features/card.ts': PAYMENTS })
   const main = installPacked(project)
   const at = { cwd: project, encoding: 'utf8' } as const

@@ -44,7 +44,7 @@ function startRole(context: TestContext, project: string, role: WorkRole): Proce
 
 test(
   'an owner that is stopped, at any moment, is ended and replaced: every event counts once',
-  { timeout: 180_000 },
+  { timeout: 300_000 },
   async (context) => {
     const random = new Random(runSeed('lease'))
     const project = temporaryProject(context, {

@@ -18,7 +18,7 @@ interface Answer {
 
 test(
   'export --as-of served gives every answer that was given, at its time; a rerun from its manifest the same bytes',
-  { timeout: 120_000 },
+  { timeout: 300_000 },
   async (context) => {
     const random = new Random(runSeed('served clock'))
     const project = temporaryProject(context, { 'features/card.ts': PAYMENTS })
@@ -44,7 +44,7 @@ test(
       // The second time as history: it counts for requests from now on, whatever arrival it says.
       if (round === 1) await tidemarkJson(project, 'import', 'payments', file('history.jsonl', events))
       else await tidemarkJson(project, 'produce', 'payments', file('events.jsonl', events))
-      await tidemarkJson(project, 'wait', '--timeout', '30s')
+      await tidemarkJson(project, 'wait', '--timeout', '60s')
       const response = await fetch(`${url}/v1/features/fraud`, {
         method: 'POST',
         headers: { 'content-type': 'application/json' },

@@ -11,7 +11,7 @@ import { CliProcess, tidemark, tidemarkJson } from '../support/cli-process.ts'
 import { PAYMENTS, temporaryProject } from '../support/project.ts'
 
 const READY = /serving features on (http:\S+)/
-const TIMEOUT = { timeout: 90_000 }
+const TIMEOUT = { timeout: 300_000 }
 
 async function rolePids(project: string): Promise<Record<string, number>> {
   const start = (await livePresences(join(project, '.tidemark'))).find(({ name }) => name === 'start')
@@ -67,7 +67,7 @@ test(
     await start.line(/stream +TM_ROLE_DIED: the process was ended by SIGKILL; starts anew in 0\.25 s/)
     await start.line(/stream +runs again/)
     await tidemarkJson(project, 'produce', 'payments', writeEvent(project, 10.5))
-    const waited = await tidemarkJson<{ events: number }>(project, 'wait', '--timeout', '30s')
+    const waited = await tidemarkJson<{ events: number }>(project, 'wait', '--timeout', '60s')
     assert.ok(waited.events <= 1)
     assert.equal(await spend(url), 10.5)
 
@@ -95,7 +95,7 @@ test('a killed start leaves no process behind, and its successor goes on where i
   await untilGone(pids)
   const next = new CliProcess(context, project, 'start', '--port', '0')
   const [, url] = await next.line(READY)
-  await tidemarkJson(project, 'wait', '--timeout', '30s')
+  await tidemarkJson(project, 'wait', '--timeout', '60s')
   assert.equal(await spend(url), 4)
 })
 
@@ -111,7 +111,7 @@ test('a stream role beside start stands by and takes over when start ends', TIME
   await standby.line(/stream +runs/)
   // Nobody archives now: the command does that part itself and leaves the rest to the role.
   await tidemarkJson(project, 'produce', 'payments', writeEvent(project, 3))
-  await tidemarkJson(project, 'wait', '--timeout', '30s')
+  await tidemarkJson(project, 'wait', '--timeout', '60s')
   assert.equal((await tidemarkJson<{ caughtUp: boolean }>(project, 'status')).caughtUp, true)
   standby.child.kill('SIGTERM')
   assert.equal(await standby.exited, 0)

@@ -13,7 +13,7 @@ const BACKTRACKING = PAYMENTS.replace(
 
 test(
   'a role that hangs in a user function is ended with a code and starts anew; serving goes on, nothing is lost',
-  { timeout: 120_000 },
+  { timeout: 300_000 },
   async (context) => {
     const project = temporaryProject(context, { 'features/card.ts': BACKTRACKING })
     assert.equal((await tidemark(project, 'apply')).code, 0)
@@ -27,7 +27,8 @@ test(
       port: 0,
       log: (_level, role, message) => {
         said.push(`${role}: ${message}`)
-        if (message.startsWith('TM_ROLE_STUCK')) stuck.resolve()
+        // On a machine under load another role may be late for once: that is not the one that hangs.
+        if (role === 'stream' && message.startsWith('TM_ROLE_STUCK')) stuck.resolve()
       },
       signal: stop.signal,
       stuckMs: 3000,
@@ -42,7 +43,7 @@ test(
     const produced = await tidemark(project, 'produce', 'payments', file)
     assert.equal(produced.code, 0, produced.stderr)
     await Promise.race([stuck.promise, ended])
-    const line = said.find((text) => text.includes('TM_ROLE_STUCK'))
+    const line = said.find((text) => text.startsWith('stream: TM_ROLE_STUCK'))
     assert.match(line ?? '', /^stream: TM_ROLE_STUCK: .*function of a definition that does not return.*starts anew/)
     const answer = await fetch(`${url}/v1/features/fraud`, {
       method: 'POST',

@@ -30,9 +30,14 @@ export async function flipBit(
   offset: number,
 ): Promise<void> {
   const [record] = await log.read(topic, partition, offset, 1)
-  const value = Uint8Array.from(record.value)
+  await log.rewrite(topic, partition, [{ offset, value: flipped(record.value, random) }])
+}
+
+/** The bytes with a random bit of them flipped. */
+export function flipped(bytes: Uint8Array, random: Random): Uint8Array {
+  const value = Uint8Array.from(bytes)
   value[random.below(value.length)] ^= 1 << random.below(8)
-  await log.rewrite(topic, partition, [{ offset, value }])
+  return value
 }
 
 /** Runs what may find the log damaged. */

@@ -72,7 +72,13 @@ function history(random: Random): Step[] {
   const events = (): (Event | string)[] =>
     Array.from({ length: 5 + random.below(30) }, () => (random.below(6) === 0 ? bad() : event()))
   const imported = (): Event[] => Array.from({ length: 20 }, event)
-  const steps: Step[] = [{ kind: 'produce', events: events() }]
+  // Whatever else happens: the key is streamed, refused, imported, archived and served.
+  const about = (): Event => ({ ...event(), card_id: GONE, merchant: random.pick(MERCHANTS) })
+  const steps: Step[] = [
+    { kind: 'produce', events: [about(), `not json about ${GONE}`, ...events()] },
+    { kind: 'import', events: [about(), ...imported()] },
+    { kind: 'settle' },
+  ]
   for (let i = 0; i < 14; i++)
     steps.push(
       random.pick<Step>([

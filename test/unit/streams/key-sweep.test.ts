@@ -134,6 +134,10 @@ test(
       for (const view of ['hour', 'day'] as const)
         for (const tau of await newestTaus(platform, view)) assert.ok(tau >= platform.clock.ms - REACH[view] - DAY)
     }
+    // At the end, whatever went before: nobody is heard of for longer than any window reaches.
+    platform.clock.ms += 10 * DAY
+    deleted += await process.sweep()
+    for (const view of ['hour', 'day', 'places']) assert.deepEqual(await newestTaus(platform, view), [], view)
     const counted = await readExpiredKeys(platform.context.metadata)
     assert.ok(deleted > 0 && (counted.hour ?? 0) > 0 && (counted.places ?? 0) > 0, valueToJson(deleted))
     assert.equal(counted.ever, undefined)
