@@ -107,7 +107,10 @@ async function importFile(
   for await (const { rows, columns: read } of context.tables.readColumns(
     job.file,
     source.fields.map((field) => ({ ...field, nullable: true })),
-    { emptyStrings: new Set(keys.flatMap(({ name, type }) => (type.kind === 'string' ? [name] : []))) },
+    {
+      emptyStrings: new Set(keys.flatMap(({ name, type }) => (type.kind === 'string' ? [name] : []))),
+      absent: new Set(source.fields.flatMap(({ name, nullable }) => (nullable ? [name] : []))),
+    },
   )) {
     if (signal?.aborted === true) break
     const columns = read.map((column, f) => withNullsForNonFinite(source.fields[f], column))

@@ -46,6 +46,7 @@ export function extensionOf(path: string): string {
   return path.slice(path.lastIndexOf('.') + 1).toLowerCase()
 }
 
+const JSON_EXTENSIONS = new Set(['jsonl', 'ndjson', 'json'])
 const ARROW_EXTENSIONS = new Set(['arrow', 'feather', 'ipc'])
 
 /** Whether the extension says Arrow; DuckDB does not read such a file (see `Tables.readableFile`). */
@@ -53,16 +54,18 @@ export function isArrowFile(path: string): boolean {
   return ARROW_EXTENSIONS.has(extensionOf(path))
 }
 
+/** Whether the extension says JSON, one object a line. */
+export function isJsonFile(path: string): boolean {
+  return JSON_EXTENSIONS.has(extensionOf(path))
+}
+
 function formatOf(path: string): FileFormat {
+  if (isJsonFile(path)) return 'json'
   switch (extensionOf(path)) {
     case 'parquet':
       return 'parquet'
     case 'csv':
       return 'csv'
-    case 'jsonl':
-    case 'ndjson':
-    case 'json':
-      return 'json'
     default:
       throw failStore(
         'TM_FILE_UNREADABLE',

@@ -5,7 +5,8 @@ import type { FieldPlan } from '../../features/plan/field-type.ts'
 import { failStore } from '../errors.ts'
 import { ConvertedFiles } from './converted-files.ts'
 import { ColumnCollector, duckType, duckValues, fixedWidth, validityOf } from './duckdb-values.ts'
-import { conversion, extensionOf, fileSource, isArrowFile, typedSource } from './file-conversion.ts'
+import { conversion, extensionOf, fileSource, isArrowFile, isJsonFile, typedSource } from './file-conversion.ts'
+import type { TypedSource } from './file-conversion.ts'
 import { sqlName, sqlText } from './tables.ts'
 import type { ColumnBatch, FileColumn, RawChunk, ReadOptions, RowSource, Tables } from './tables.ts'
 import { didYouMean } from '../../features/errors/closest-name.ts'
@@ -72,7 +73,7 @@ class DuckTables implements Tables {
   async readableFile(path: string): Promise<string> {
     if (!existsSync(path))
       throw failStore('TM_FILE_MISSING', `${path} does not exist: check the path`, { details: { path } })
-    if (statSync(path).size === 0)
+    if (statSync(path).size === 0 && !isJsonFile(path))
       throw failStore('TM_FILE_UNREADABLE', `${path} is empty: expected at least the names of columns`, {
         details: { path },
       })
@@ -105,19 +106,11 @@ class DuckTables implements Tables {
 
   /** The SQL of each field of a file. */
   async #typed(path: string, fields: readonly FieldPlan[], options: ReadOptions) {
-    const present = await this.describe(path)
+    const present = await this.#present(path, fields, options)
     const source = typedSource(await this.readableFile(path), present)
     const columns = fields.map((field) => {
       const column = present.find(({ name }) => name === field.name)
-      if (column === undefined)
-        throw failStore(
-          'TM_COLUMN_MISSING',
-          `${path} has no column ${field.name}; it has ${present.map(({ name }) => name).join(', ')}${didYouMean(
-            field.name,
-            present.map(({ name }) => name),
-          )}`,
-          { details: { path, column: field.name } },
-        )
+      if (column === undefined) throw missingColumn(path, field, present)
       const sql = conversion(source, column, field.type)
       if (sql === null) throw wrongType(path, field, column.type, 1)
       const keepsEmpty = source.format === 'csv' && options.emptyStrings?.has(field.name) === true
@@ -127,6 +120,22 @@ class DuckTables implements Tables {
       (await this.#explain(path, fields, present)) ??
       failStore('TM_FILE_UNREADABLE', `${path}: ${firstLine(error)}`, { cause: error })
     return { source, columns, explain }
+  }
+
+  /** The columns of a file. Lines of JSON have those that they may lack, and all of them where there is no line. */
+  async #present(path: string, fields: readonly FieldPlan[], { absent }: ReadOptions): Promise<FileColumn[]> {
+    const present = await this.describe(path)
+    if (!isJsonFile(path)) return present
+    const lacking = fields.filter(({ name }) => !present.some((column) => column.name === name))
+    const empty = lacking.length > 0 && (await this.#isEmpty(typedSource(path, present)))
+    return [
+      ...present,
+      ...lacking.filter(({ name }) => empty || absent?.has(name)).map(({ name }) => ({ name, type: 'JSON' })),
+    ]
+  }
+
+  async #isEmpty({ sql }: TypedSource): Promise<boolean> {
+    return (await this.#connection.runAndReadAll(`SELECT 1 FROM ${sql} LIMIT 1`)).currentRowCount === 0
   }
 
   /** Which column and row made a read fail. */
@@ -253,6 +262,15 @@ function rawChunk(chunk: DuckDBDataChunk): RawChunk {
     validity: (column) => validityOf(chunk.getColumnVector(column)),
     collect: (column, collector) => collector.add(chunk.getColumnVector(column), chunk.rowCount),
   }
+}
+
+function missingColumn(path: string, { name }: FieldPlan, present: readonly FileColumn[]): Error {
+  const names = present.map((column) => column.name)
+  return failStore(
+    'TM_COLUMN_MISSING',
+    `${path} has no column ${name}; it has ${names.join(', ')}${didYouMean(name, names)}`,
+    { details: { path, column: name } },
+  )
 }
 
 function wrongType(path: string, field: FieldPlan, found: string, row: number): Error {

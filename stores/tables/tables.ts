@@ -16,6 +16,8 @@ export interface FileColumn {
 export interface ReadOptions {
   /** String columns in which an empty CSV cell is `''`, not null (entity keys). */
   readonly emptyStrings?: ReadonlySet<string>
+  /** Fields that every line of a JSON file may lack: null then, as in each line that lacks them. */
+  readonly absent?: ReadonlySet<string>
 }
 
 export type FixedWidthItems = Float64Array | BigInt64Array | Int32Array | Uint8Array

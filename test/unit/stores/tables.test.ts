@@ -128,6 +128,23 @@ test('CSV cells are taken as the field says, not as they look', async (context) 
   ])
 })
 
+test('JSON lines may lack columns that may be null; without a line there is nothing to read', async (context) => {
+  const fields = [field('id', 'string'), field('note', 'string')]
+  for (const text of ['', '\n\n', '  \n'])
+    assert.deepEqual(await readText(context, { name: 'none.jsonl', text }, fields), [], JSON.stringify(text))
+  const file = { name: 'some.jsonl', text: '{"id":"a"}\n{"id":"b"}\n' }
+  assert.deepEqual(await readText(context, file, fields, { absent: new Set(['note']) }), [
+    ['a', null],
+    ['b', null],
+  ])
+  for (const absent of [new Set<string>(), new Set(['id'])])
+    await assert.rejects(readText(context, file, fields, { absent }), hasErrorCode('TM_COLUMN_MISSING'))
+  await assert.rejects(
+    readText(context, { name: 'some.csv', text: 'id\na\n' }, fields, { absent: new Set(['note']) }),
+    hasErrorCode('TM_COLUMN_MISSING'),
+  )
+})
+
 test('an empty CSV cell is null, except where the caller keeps empty strings', async (context) => {
   const file = { name: 'a.csv', text: 'key,other\n,\na,b\n"",""\n' }
   const fields = [field('key', 'string'), field('other', 'string')]
