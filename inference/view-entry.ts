@@ -7,6 +7,7 @@ import type { Value } from '../features/plan/field-type.ts'
 import { bucketOf, entityKeyBytes, partitionOf } from '../features/values/entity-key.ts'
 import { murmur2 } from '../features/values/murmur2.ts'
 import { valueToJson } from '../features/values/json-values.ts'
+import { ENTITY_KEY_BYTES_MAX } from '../stores/online/online-store.ts'
 import type { EntityRead, EntityReadResult, Marker } from '../stores/online/online-store.ts'
 import { failInference } from './errors.ts'
 import type { ViewPart } from './service-layout.ts'
@@ -70,7 +71,8 @@ export class ViewEntry {
     this.keyHash = key === null ? 0 : murmur2(key)
     this.bucket = key === null ? 0 : bucketOf(key, buckets)
     this.partition = partitionOf(this.bucket, partitions)
-    this.#keys = key === null ? [] : [{ view: part.view.version, key }]
+    // What is too long to be stored was left out, and reads MISSING as a null does.
+    this.#keys = key === null || key.length > ENTITY_KEY_BYTES_MAX ? [] : [{ view: part.view.version, key }]
     this.held = this.#hold(null, null, -Infinity, { values: null })
     this.bytes += 2 * (key?.length ?? 0)
   }

@@ -33,7 +33,8 @@ export const STORE_ERRORS = {
   TM_KEY_TOO_LONG: {
     disposition: 'dead-letter',
     status: 422,
-    meaning: 'An entity key is longer than the online store can hold. Shorten it, or key by a hash.',
+    meaning:
+      'An entity key is longer than the online store can hold; of an event: it has no key that is not, for any entity that reads its source. Shorten it, or key by a hash.',
   },
   TM_OBJECT_MISSING: {
     disposition: 'reject',

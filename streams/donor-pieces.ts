@@ -172,7 +172,7 @@ export class DonorPieces {
     const from = { offset: this.#nextLetter, seen: this.#seenLetters }
     for await (const { letters } of readDeadLetters(this.#log, this.#source, from)) {
       for (const letter of letters) {
-        if (letter.offset >= end || letter.code !== 'TM_EVENT_KEY_NULL' || !isOpen(this.#outcomes, letter)) continue
+        if (letter.offset >= end || !isKeyless(letter) || !isOpen(this.#outcomes, letter)) continue
         const [offset, index] = letter.sequence
         const at = { offset, index }
         const { origin } = letter
@@ -182,6 +182,11 @@ export class DonorPieces {
     this.#nextLetter = end
     return pieces
   }
+}
+
+/** Refused for its keys alone: it may have one of a further entity. */
+function isKeyless({ code }: StoredLetter): boolean {
+  return code === 'TM_EVENT_KEY_NULL' || code === 'TM_KEY_TOO_LONG'
 }
 
 /** Pending, or taken in by the fill of another keyed log alone. */

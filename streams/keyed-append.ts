@@ -1,4 +1,5 @@
 import { bucketOf, entityKeysOfBatch, partitionOf } from '../features/values/entity-key.ts'
+import type { BatchKeys } from '../features/values/entity-key.ts'
 import type { Column } from '../features/values/column.ts'
 import type { EntityPlan, SourcePlan } from '../features/plan/source-plan.ts'
 import type { TopicAppend } from '../stores/log/log.ts'
@@ -53,7 +54,7 @@ export function entityColumns(source: SourcePlan, entity: EntityPlan, columns: r
   return entity.columns.map(({ name }) => columns[source.fields.findIndex((field) => field.name === name)])
 }
 
-/** Splits events by keyed partition into blocks, at most one per partition, and advances `lastSent`. Rows with a null key are left out. */
+/** Splits events by keyed partition into blocks, at most one per partition, and advances `lastSent`. Rows with a null key, or one too long to store, are left out. */
 export function repartition(
   target: {
     readonly topic: string
@@ -65,11 +66,8 @@ export function repartition(
   events: OriginEvents,
   lastSent: LastSent,
 ): BlockAppend[] {
-  const { distinct, keyOf } = entityKeysOfBatch(
-    target.entity,
-    entityColumns(target.source, target.entity, events.columns),
-    events.length,
-  )
+  const columns = entityColumns(target.source, target.entity, events.columns)
+  const { distinct, keyOf } = storableKeys(target.entity, columns, events.length)
   const partitionOfKey = Int32Array.from(distinct, (key) =>
     partitionOf(bucketOf(key, target.buckets), target.partitions),
   )
@@ -95,8 +93,8 @@ export function repartition(
 }
 
 /**
- * Rows that cannot be taken in, with the code: every entity's key has a null, so that no keyed log would hold the row, or a key is longer than online stores
- * take. A row with a key of one entity and without that of another counts for the former: what a view computes must not depend on which other views there are.
+ * Rows that cannot be taken in, with the code: every entity's key has a null, or is longer than online stores take, so that no keyed log would hold the row.
+ * A row with a key of one entity and without that of another counts for the former: what a view computes must not depend on which other views there are.
  */
 export function rowsWithoutKey(
   source: SourcePlan,
@@ -106,22 +104,38 @@ export function rowsWithoutKey(
 ): Map<number, 'TM_EVENT_KEY_NULL' | 'TM_KEY_TOO_LONG'> {
   const rows = new Map<number, 'TM_EVENT_KEY_NULL' | 'TM_KEY_TOO_LONG'>()
   const keys = entities.map((entity) => entityColumns(source, entity, columns))
-  if (keys.length > 0 && keys.every((key) => key.some(({ nulls }) => nulls !== null)))
-    for (let i = 0; i < length; i++)
-      if (keys.every((key) => key.some(({ nulls }) => nulls?.[i] === 1))) rows.set(i, 'TM_EVENT_KEY_NULL')
-  for (const [e, key] of keys.entries()) {
-    if (key.reduce((sum, column) => sum + keyBytesMax(column), 0) <= ENTITY_KEY_BYTES_MAX) continue
-    const { distinct, keyOf } = entityKeysOfBatch(entities[e], key, length)
-    for (let i = 0; i < length; i++)
-      if (keyOf[i] >= 0 && distinct[keyOf[i]].length > ENTITY_KEY_BYTES_MAX) rows.set(i, 'TM_KEY_TOO_LONG')
-  }
+  if (keys.length === 0 || keys.some((key) => isShort(key) && key.every(({ nulls }) => nulls === null))) return rows
+  const hasKey = new Uint8Array(length)
+  const isNull = (key: readonly Column[], i: number): boolean => key.some(({ nulls }) => nulls?.[i] === 1)
+  const stored = keys.map((key, e) => (isShort(key) ? null : storableKeys(entities[e], key, length).keyOf))
+  keys.forEach((key, e) => {
+    const keyOf = stored[e]
+    for (let i = 0; i < length; i++) if (keyOf === null ? !isNull(key, i) : keyOf[i] >= 0) hasKey[i] = 1
+  })
+  for (let i = 0; i < length; i++)
+    if (hasKey[i] === 0) rows.set(i, keys.every((key) => isNull(key, i)) ? 'TM_EVENT_KEY_NULL' : 'TM_KEY_TOO_LONG')
   return rows
 }
 
 export const KEY_REASONS = {
   TM_EVENT_KEY_NULL: 'no entity that reads this source has a key without null in it',
-  TM_KEY_TOO_LONG: `an entity key is longer than ${ENTITY_KEY_BYTES_MAX} bytes: shorten it, or key by a hash`,
+  TM_KEY_TOO_LONG: `no entity that reads this source has a key of at most ${ENTITY_KEY_BYTES_MAX} bytes in it: shorten it, or key by a hash`,
 } as const
+
+/** The keys of a batch; a row whose key is longer than online stores take has none. */
+function storableKeys(entity: EntityPlan, columns: readonly Column[], length: number): BatchKeys {
+  const keys = entityKeysOfBatch(entity, columns, length)
+  const { distinct, keyOf } = keys
+  if (distinct.some((key) => key.length > ENTITY_KEY_BYTES_MAX))
+    for (let i = 0; i < length; i++)
+      if (keyOf[i] >= 0 && distinct[keyOf[i]].length > ENTITY_KEY_BYTES_MAX) keyOf[i] = -1
+  return keys
+}
+
+/** Whether no key of these columns can be too long, told without making them. */
+function isShort(key: readonly Column[]): boolean {
+  return key.reduce((sum, column) => sum + keyBytesMax(column), 0) <= ENTITY_KEY_BYTES_MAX
+}
 
 /** Upper bound of a column's part in key bytes: a UTF-16 unit has at most 3 bytes in UTF-8, a length at most 5. */
 function keyBytesMax(column: Column): number {

@@ -240,12 +240,11 @@ class FurtherEntityCase {
     const random = this.#random
     const orNull = <T>(value: T): T | null => (random.below(6) === 0 ? null : value)
     const isRefused = random.below(8) === 0
-    // Refused whole where the shop is an entity, so it must count for no other that is compared.
     const isTooLong = random.below(20) === 0
     const at = this.#early.clock.ms - random.below(3) * HOUR
     return {
       card_id: isRefused ? 'p' : orNull(random.pick(['p', 'q', 'r'])),
-      origin: isTooLong ? null : orNull(random.pick(['X', 'Y', 'Z'])),
+      origin: orNull(random.pick(['X', 'Y', 'Z'])),
       target: orNull(1 + random.below(2)),
       shop: isTooLong ? SHOP_TOO_LONG : orNull(random.pick(['a', 'b', ''])),
       note: `e${this.#notes++}`,

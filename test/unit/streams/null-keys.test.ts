@@ -35,6 +35,42 @@ test('an event without the key of one entity counts for the others, in events an
   assert.equal((await platform.readOne('risk', { merchant: 'm' })).cells.merchants__total.value, 12)
 })
 
+test('an event with a key too long for one entity counts for the others; one without any other key is a dead letter, until an entity comes that it has a key of', async (context) => {
+  const platform = await Platform.open(context, WITH_MERCHANTS)
+  const paid_at = platform.clock.ms
+  const long = 'ü'.repeat(513)
+  const rows = [
+    { card_id: 'a', merchant: long, amount: 1, paid_at },
+    { card_id: long, merchant: 'm', amount: 2, paid_at },
+    { card_id: long, merchant: null, amount: 4, paid_at },
+    { card_id: long, merchant: long, amount: 8, paid_at },
+    { card_id: null, merchant: null, amount: 16, paid_at },
+  ]
+  const expected = { accepted: 2, refused: 3, codes: { TM_KEY_TOO_LONG: 2, TM_EVENT_KEY_NULL: 1 } }
+  assert.deepEqual(await platform.send('payments', rows), expected)
+  assert.deepEqual(await platform.import('payments', rows), expected)
+  await platform.settle()
+  assert.equal((await platform.readOne('fraud', { card_id: 'a' })).cells.cards__n.value, 2)
+  assert.equal((await platform.readOne('risk', { merchant: 'm' })).cells.merchants__total.value, 4)
+  for (const card_id of [long, 'x'.repeat(100_000)])
+    assert.equal((await platform.readOne('fraud', { card_id })).cells.cards__n.status, 'MISSING')
+  await platform.apply(`${WITH_MERCHANTS}
+export const size = entity('size', { amount: t.float64() })
+export const sizes = featureView('sizes', { entity: size, from: payments, features: { n: count().over('lifetime') } })
+export const by_size = featureService('by_size', { features: [sizes.all()] })
+`)
+  await platform.settle()
+  const counts = await platform.read(
+    'by_size',
+    [1, 2, 4, 8, 16].map((amount) => ({ amount })),
+  )
+  assert.deepEqual((await platform.verify()).mismatches, [])
+  assert.deepEqual(
+    counts.map(({ values }) => values[0]),
+    [2, 2, 2, 2, 2],
+  )
+})
+
 test('what a view counts does not depend on a view of another entity beside it', async (context) => {
   const counts: unknown[] = []
   for (const definitions of [SOURCE, WITH_MERCHANTS]) {
