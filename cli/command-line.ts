@@ -3,6 +3,7 @@ import { Command, CommanderError } from 'commander'
 import { storeFailure } from '../stores/store-failure.ts'
 import { isTidemarkError } from '../features/errors/tidemark-error.ts'
 import { Stopped } from './stopped.ts'
+import { terminalWidth, wrapText } from './terminal/wrap.ts'
 
 type Register = (program: Command) => void
 
@@ -31,13 +32,14 @@ const COMMANDS: Readonly<Record<string, () => Promise<Register>>> = {
 
 const AFTER_HELP = `
 Examples:
-  tidemark init my-features                       a project that runs, with events to try
-  tidemark apply --project my-features            register its definitions
-  tidemark start --project my-features            streams, archive and HTTP on 127.0.0.1:7070
-  tidemark get fraud card_id=c-1 amount=12        one vector, with statuses and stamps
+  tidemark init my-features                a project that runs, events to try
+  tidemark apply --project my-features     register its definitions
+  tidemark start --project my-features     streams, archive and HTTP on port 7070
+  tidemark get fraud card_id=c-1 amount=12
   tidemark export fraud --spine s.csv --out t.parquet
 
-Exit codes: 0 done, 1 failed, 2 wrong usage, 3 (plan --check) a service would change, 130 stopped by Ctrl-C.
+Exit codes: 0 done, 1 failed, 2 wrong usage, 3 (plan --check) a service would
+change, 130 stopped by Ctrl-C.
 `
 
 /** Parses the arguments, runs the command, and sets the exit code: 0 ok, 1 failed, 2 usage, 3 (`plan --check`) a service would change. */
@@ -45,13 +47,13 @@ export async function runCommandLine(args: readonly string[]): Promise<void> {
   exitQuietlyOnClosedPipe()
   const program = new Command('tidemark')
     .description('Feature store: one definition, the same bits in training and serving.')
-    .option('--project <dir>', 'project folder', '.')
+    .option('--project <dir>', 'project folder (default: the one that the working folder is in)')
     .option('--json', 'one JSON document instead of text')
     .version(readVersion(), '--version', 'the version of Tidemark')
     .helpCommand('help [command]', 'how to use a command')
     .showHelpAfterError('(--help says more)')
     .addHelpText('after', AFTER_HELP)
-    .configureHelp({ showGlobalOptions: true })
+    .configureHelp({ showGlobalOptions: true, minWidthToWrap: 20, subcommandTerm: describeCommand })
     .exitOverride()
   // Subcommands take the setting over when they are made.
   for (const load of commandsFor(args)) (await load())(program)
@@ -60,6 +62,15 @@ export async function runCommandLine(args: readonly string[]): Promise<void> {
   } catch (error) {
     process.exitCode = report(error, program.opts<{ json?: boolean }>().json === true)
   }
+}
+
+/** A command in the list of all: its name and what it takes. */
+function describeCommand(command: Command): string {
+  const taken = command.registeredArguments.map((argument) => {
+    const name = `${argument.name()}${argument.variadic ? '...' : ''}`
+    return argument.required ? ` <${name}>` : ` [${name}]`
+  })
+  return `${command.name()}${taken.join('')}`
 }
 
 /** The command that the arguments name, or all of them: for the help text, and to suggest one for a name that is not known. */
@@ -81,7 +92,8 @@ function report(error: unknown, json: boolean): number {
     return 1
   }
   const { code, message, details } = known
-  process.stderr.write(json ? `${JSON.stringify({ error: message, code, details })}\n` : `${code}: ${message}\n`)
+  const said = wrapText(`${code}: ${message}`, terminalWidth(process.stderr)).join('\n')
+  process.stderr.write(json ? `${JSON.stringify({ error: message, code, details })}\n` : `${said}\n`)
   return code === 'TM_USAGE' ? 2 : 1
 }
 

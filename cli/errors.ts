@@ -10,7 +10,8 @@ export const CLI_ERRORS = {
   TM_PROJECT_MISSING: {
     disposition: 'reject',
     status: 404,
-    meaning: 'The folder that --project names (default: the working folder) does not exist, or is no folder.',
+    meaning:
+      'The folder that --project names does not exist, or is no folder; or, where none is named, neither the working folder nor one above it is a project.',
   },
   TM_ALREADY_RUNNING: {
     disposition: 'reject',
@@ -31,7 +32,8 @@ export const CLI_ERRORS = {
   TM_PORT_IN_USE: {
     disposition: 'reject',
     status: 409,
-    meaning: 'Another process listens on the port. Stop it, or choose another with --port (the example: PORT=…).',
+    meaning:
+      'Another process listens on the port. Stop it, or choose another with --port, or `port` in tidemark.config.ts.',
   },
   TM_LINE_TOO_LONG: {
     disposition: 'reject',

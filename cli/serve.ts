@@ -6,6 +6,7 @@ import { buildApp } from '../serving/build-app.ts'
 import { readExpiredKeys } from '../streams/expired-keys.ts'
 import { readFunctionFailures } from '../streams/function-failures.ts'
 import { readStopped } from '../streams/stopped-partitions.ts'
+import type { StoppedPartition } from '../streams/stopped-partitions.ts'
 import { failCli } from './errors.ts'
 import { keyedLogLag } from './keyed-log-lag.ts'
 import type { Project } from './open-project.ts'
@@ -36,6 +37,7 @@ export async function serve(
     served,
     clock: project.isClockSimulated ? 'simulated' : 'real',
     unready: async () => [...(await unreadyReasons(registry, online)), ...unwell()],
+    impaired: async () => (await readStopped(project.metadata)).map(describeStopped),
     lag: () => keyedLogLag(project),
     expiredKeys: () => readExpiredKeys(project.metadata),
     stopped: () => readStopped(project.metadata),
@@ -61,6 +63,11 @@ export async function serve(
   }
 }
 
+/** One that stopped keeps the others out of nothing: they are served as fresh as ever, its own entities as of when it stopped. */
+function describeStopped({ partition, code, message }: StoppedPartition): string {
+  return `partition ${partition} is stopped, its entities are served as they were: ${code}: ${message}`
+}
+
 function warn(text: string): void {
   process.stderr.write(`tidemark serve: ${text}\n`)
 }
@@ -76,7 +83,7 @@ async function listen(app: FastifyInstance, port: number): Promise<string> {
     if (!(error instanceof Error) || !('code' in error) || error.code !== 'EADDRINUSE') throw error
     throw failCli(
       'TM_PORT_IN_USE',
-      `port ${port} is taken by another process: stop it, or choose another with --port (in the flights example: PORT=${port + 1} npm start)`,
+      `port ${port} is taken by another process: stop it, or choose another with --port, or \`port\` in tidemark.config.ts`,
       { cause: error },
     )
   }

@@ -21,6 +21,8 @@ export interface AppOptions {
   readonly clock: Clock
   /** Why the server is not ready; empty: it is. */
   readonly unready: () => Promise<readonly string[]>
+  /** What does not work although the server is ready: told with it. */
+  readonly impaired?: () => Promise<readonly string[]>
   readonly lag?: MetricSources['lag']
   readonly stopped?: MetricSources['stopped']
   /** What the streams counted of the views' functions. */
@@ -92,7 +94,7 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   app.get('/readyz', { schema: READY_ROUTE }, async (_request, reply) => {
     const reasons = await options.unready()
     if (reasons.length > 0) void reply.code(503).header('retry-after', 1)
-    return { ready: reasons.length === 0, reasons }
+    return { ready: reasons.length === 0, reasons: [...reasons, ...((await options.impaired?.()) ?? [])] }
   })
   app.get('/metrics', { schema: METRICS_ROUTE }, async (_request, reply) =>
     reply.type(metrics.contentType).send(await metrics.text()),

@@ -155,7 +155,7 @@ export const HEALTH_ROUTE = {
 
 export const READY_ROUTE = {
   operationId: 'ready',
-  summary: 'Ready, with reasons if not',
+  summary: 'Ready or not, with reasons; partitions that are stopped are named although the others are served',
   response: { 200: json('Ready', READINESS), 503: json('Not ready', READINESS) },
 } as const
 

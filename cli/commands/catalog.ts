@@ -6,7 +6,7 @@ import { print, withProject } from './with-project.ts'
 export function registerCatalog(program: Command): void {
   program
     .command('catalog')
-    .description('what is registered: owners, tags, lineage')
+    .description('list what is registered: owners, tags, lineage')
     .action(async (_options: unknown, command: Command) => {
       await withProject(command, async (project, json) => {
         const progress = new Map((await viewProgress(project)).map((at) => [at.version, at]))

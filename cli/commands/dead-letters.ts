@@ -1,11 +1,15 @@
+import { createInterface } from 'node:readline/promises'
 import type { Command } from 'commander'
 import { LetterOutcomes } from '../../streams/dead-letter-outcomes.ts'
 import { readDeadLetters } from '../../streams/dead-letters.ts'
 import { dropDeadLetters, replayDeadLetters } from '../../streams/replay-dead-letters.ts'
+import { reportSources } from '../../streams/status.ts'
 import { deadTopic } from '../../streams/stream-context.ts'
 import { failCli } from '../errors.ts'
 import { sourceLogName } from '../../features/plan/source-plan.ts'
 import type { Project } from '../open-project.ts'
+import { Stopped } from '../stopped.ts'
+import { describeCount } from '../terminal/describe-amounts.ts'
 import { untilFed } from '../until-fed.ts'
 import { settle } from '../settle.ts'
 import { print, withProject } from './with-project.ts'
@@ -18,7 +22,7 @@ interface LetterOptions {
 }
 
 export function registerDeadLetters(program: Command): void {
-  const deadLetters = program.command('dead-letters').description('events that were refused')
+  const deadLetters = program.command('dead-letters').description('list, replay or drop events that were refused')
   const subcommand = (name: string, what: string): Command =>
     deadLetters
       .command(name)
@@ -26,7 +30,7 @@ export function registerDeadLetters(program: Command): void {
       .option('--source <name>', 'one source only')
       .option('--code <code>', 'letters of this code only')
       .option('--limit <n>', 'at most so many, oldest first')
-  subcommand('list', 'letters that were neither replayed nor dropped')
+  subcommand('list', 'list letters that were neither replayed nor dropped')
     .option('--all', 'the others too, with what became of them')
     .action(async (options: LetterOptions, command: Command) => {
       await withProject(command, async (project, json) => list(project, json, options))
@@ -36,11 +40,11 @@ export function registerDeadLetters(program: Command): void {
       await withProject(command, async (project, json) => replay(project, json, options))
     },
   )
-  subcommand('drop', 'be done with letters without taking them in').action(
-    async (options: LetterOptions, command: Command) => {
+  subcommand('drop', 'be done with letters without taking them in')
+    .option('--all', 'every letter, of every source and code')
+    .action(async (options: LetterOptions, command: Command) => {
       await withProject(command, async (project, json) => drop(project, json, options))
-    },
-  )
+    })
 }
 
 async function list(project: Project, json: boolean, options: LetterOptions): Promise<void> {
@@ -94,13 +98,33 @@ async function replay(project: Project, json: boolean, options: LetterOptions): 
 
 async function drop(project: Project, json: boolean, options: LetterOptions): Promise<void> {
   const limit = parseLimit(options.limit)
+  const sources = await sourcesOf(project, options)
+  const { source: one, code, limit: some, all } = options
+  if (one === undefined && code === undefined && some === undefined && all !== true) await confirmAll(project, json)
   let dropped = 0
-  for (const source of await sourcesOf(project, options))
+  for (const source of sources)
     dropped += await dropDeadLetters(project, sourceLogName(await project.registry.source(source)), {
       code: options.code,
       limit: limit - dropped,
     })
   print(json, { dropped }, [`${dropped} dropped`])
+}
+
+/** Without a filter every letter would go: on a terminal that is asked for, elsewhere refused. TM_USAGE; `Stopped`. */
+async function confirmAll(project: Project, json: boolean): Promise<void> {
+  const pending = (await reportSources(project)).reduce((sum, { deadLetters }) => sum + deadLetters, 0)
+  if (pending === 0) return
+  const letters = `every dead letter (${describeCount(pending)} now)`
+  if (json || !process.stdin.isTTY || !process.stdout.isTTY)
+    throw failCli(
+      'TM_USAGE',
+      `this would drop ${letters}: say which (--source, --code, --limit), or --all if it is meant so`,
+    )
+  const asking = createInterface({ input: process.stdin, output: process.stdout })
+  const answer = await asking
+    .question(`Drop ${letters}? None of them will be taken in. [y/N] `)
+    .finally(() => asking.close())
+  if (!/^y(es)?$/i.test(answer.trim())) throw new Stopped('nothing was dropped.')
 }
 
 async function sourcesOf(project: Project, { source }: LetterOptions): Promise<string[]> {

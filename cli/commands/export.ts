@@ -40,7 +40,7 @@ interface Options {
 export function registerExport(program: Command): void {
   program
     .command('export <service>')
-    .description('point-in-time training set for a spine')
+    .description('write a point-in-time training set for a spine')
     .requiredOption('--spine <file>', 'entity keys, timestamp, request fields, labels (.parquet, .arrow, .csv, .jsonl)')
     .requiredOption('--out <file>', 'output (.parquet, .arrow, .csv); a manifest is written beside it')
     .option('--timestamp <column>', 'time column of the spine', 'timestamp')

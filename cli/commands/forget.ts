@@ -98,9 +98,9 @@ function describe({ entity, removed, erased }: Outcome): string[] {
   const left = events + archivedEvents + sourceLines + deadLetters + servedVectors
   return [
     left === 0
-      ? `Nothing about this ${entity} was left.`
+      ? `No event about this ${entity} was found.`
       : `Removed ${describeCount(sourceLines)} produced events, ${describeCount(events)} events of keyed logs, ${describeCount(archivedEvents)} archived ones, ${describeCount(deadLetters)} dead letters, ${describeCount(servedVectors)} served vectors.`,
-    `${describeCount(states)} states deleted or made anew; ${describeCount(touchedEntities)} other entities lost events.`,
+    `States deleted or made anew: ${describeCount(states)}; other entities that lost events: ${describeCount(touchedEntities)}.`,
     erased
       ? 'The database files were written anew: no copy is left in them.'
       : 'Free parts of the database files may hold copies until they are written anew: as soon as no process has them open (stop `tidemark start`, and start it again).',

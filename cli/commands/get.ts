@@ -26,7 +26,7 @@ Examples:
 export function registerGet(program: Command): void {
   program
     .command('get <service> <key=value...>')
-    .description('one vector with its statuses and stamps')
+    .description('show one vector with its statuses and stamps')
     .option('--intervals', 'which span of time each value covers')
     .addHelpText('after', EXAMPLES)
     .action(async (name: string, pairs: string[], options: { intervals?: boolean }, command: Command) => {

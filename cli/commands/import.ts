@@ -20,7 +20,9 @@ Examples:
 export function registerImport(program: Command): void {
   program
     .command('import <source> <files...>')
-    .description('history from Parquet, Arrow, CSV or JSONL files; a file that was imported before changes nothing')
+    .description(
+      'take in history from Parquet, Arrow, CSV or JSONL files; a file that was imported before changes nothing',
+    )
     .option(
       '--arrival <column>',
       "timestamp column, or 'event-time' (default: the source's arrival, else its event time)",

@@ -13,7 +13,7 @@ const NAMES = Object.keys(TEMPLATES).join(', ')
 export function registerInit(program: Command): void {
   program
     .command('init <dir>')
-    .description('a project that runs: definitions, events to try, and a README that says what to do')
+    .description('make a project that runs: definitions, events to try, and a README that says what to do')
     .option('--template <name>', `one of ${NAMES}`, 'cards')
     .addHelpText('after', '\nExamples:\n  tidemark init my-features\n  tidemark init shop --template clicks\n')
     .action((dir: string, options: { template: string }) => {

@@ -8,7 +8,7 @@ import { print, withProject } from './with-project.ts'
 export function registerPlan(program: Command): void {
   program
     .command('plan')
-    .description('what apply would change, and who depends on it')
+    .description('show what apply would change, and who depends on it')
     .option('--check', 'exit 3 if a service would change')
     .action(async (options: { check?: boolean }, command: Command) => {
       await withProject(command, async (project, json) => {

@@ -18,7 +18,7 @@ Examples:
 export function registerProduce(program: Command): void {
   program
     .command('produce <source> <file>')
-    .description('live events: JSON lines from a file, or - for standard input')
+    .description('take in live events: JSON lines from a file, or - for standard input')
     .addHelpText('after', EXAMPLES)
     .action(async (source: string, file: string, _options: unknown, command: Command) => {
       await withWork(command, async ({ project, json, signal, progress }) => {

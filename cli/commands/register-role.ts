@@ -1,4 +1,5 @@
 import type { Command } from 'commander'
+import { projectFolder } from '../project-folder.ts'
 import type { RoleName } from '../roles/role-messages.ts'
 import { runRole } from '../roles/run-role.ts'
 import { createLogLines } from '../terminal/log-lines.ts'
@@ -11,6 +12,6 @@ export function registerRole(program: Command, role: RoleName, description: stri
     .description(description)
     .action(async ({ port }: { port?: number }, command: Command) => {
       const { project, json = false } = command.optsWithGlobals<GlobalOptions>()
-      await runRole(role, { directory: project, port: port ?? null, log: createLogLines(json) })
+      await runRole(role, { directory: projectFolder(project), port: port ?? null, log: createLogLines(json) })
     })
 }

@@ -1,4 +1,5 @@
 import type { Command } from 'commander'
+import { projectFolder } from '../project-folder.ts'
 import { supervise } from '../roles/supervisor.ts'
 import { stopSignal } from '../stop-signal.ts'
 import { createLogLines } from '../terminal/log-lines.ts'
@@ -8,13 +9,13 @@ import type { GlobalOptions } from './with-project.ts'
 export function registerStart(program: Command): void {
   program
     .command('start')
-    .description('every role in one process tree: streams, archive and HTTP')
+    .description('run every role in one process tree: streams, archive and HTTP')
     .option('--port <port>', "HTTP port on 127.0.0.1 (default: the project's, else 7070)", parsePort)
     .action(async ({ port }: { port?: number }, command: Command) => {
       const { project, json = false } = command.optsWithGlobals<GlobalOptions>()
       const log = createLogLines(json)
       await supervise({
-        directory: project,
+        directory: projectFolder(project),
         port: port ?? null,
         log,
         signal: stopSignal(),

@@ -6,7 +6,7 @@ import { print, withProject } from './with-project.ts'
 export function registerStatus(program: Command): void {
   program
     .command('status')
-    .description('what runs, what lags, how fresh it is, what was refused')
+    .description('show what runs, what lags, how fresh it is, what was refused')
     .option('--verbose', 'one line for each partition too')
     .action(async ({ verbose = false }: { verbose?: boolean }, command: Command) => {
       await withProject(command, async (project, json) => {

@@ -21,7 +21,7 @@ Examples:
 export function registerVerify(program: Command): void {
   program
     .command('verify')
-    .description('served vectors against the archive, byte for byte; exit 1 on a mismatch')
+    .description('compare served vectors with the archive, byte for byte; exit 1 on a mismatch')
     .option('--sample <n>', 'the newest n vectors only', parseSample)
     .option(
       '--since <time>',

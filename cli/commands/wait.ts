@@ -19,7 +19,7 @@ Examples:
 export function registerWait(program: Command): void {
   program
     .command('wait')
-    .description('until everything produced so far is applied and archived')
+    .description('wait until everything produced so far is applied and archived')
     .addOption(new Option('--timeout <duration>', 'like 500ms, 60s, 5m').argParser(parseTimeout).default(60_000, '60s'))
     .option('--applied', 'only until it is applied: served values are up to date, the archive may follow')
     .addHelpText('after', EXAMPLES)

@@ -1,13 +1,15 @@
 import type { Command } from 'commander'
 import { openProject } from '../open-project.ts'
 import type { Project } from '../open-project.ts'
+import { projectFolder } from '../project-folder.ts'
 import { Stopped } from '../stopped.ts'
 import { stopSignal } from '../stop-signal.ts'
 import { createProgress } from '../terminal/progress.ts'
 import type { Progress } from '../terminal/progress.ts'
+import { terminalWidth, wrapText } from '../terminal/wrap.ts'
 
 export interface GlobalOptions {
-  readonly project: string
+  readonly project?: string
   readonly json?: boolean
 }
 
@@ -17,7 +19,7 @@ export async function withProject<T>(
   run: (project: Project, json: boolean) => Promise<T>,
 ): Promise<T> {
   const { project: directory, json = false } = command.optsWithGlobals<GlobalOptions>()
-  const project = await openProject(directory)
+  const project = await openProject(projectFolder(directory))
   try {
     return await run(project, json)
   } finally {
@@ -72,7 +74,9 @@ export async function changeHistory<T>({ project, signal }: Work, run: () => Pro
   }
 }
 
-/** One JSON document with --json, else the lines. */
+/** One JSON document with --json, else the lines; on a terminal those of words are broken between words, commands (indented) never. */
 export function print(json: boolean, document: unknown, lines: readonly string[]): void {
-  process.stdout.write(json ? `${JSON.stringify(document)}\n` : `${lines.join('\n')}\n`)
+  const width = terminalWidth(process.stdout)
+  const wrapped = lines.flatMap((line) => (line.startsWith(' ') ? [line] : wrapText(line, width)))
+  process.stdout.write(json ? `${JSON.stringify(document)}\n` : `${wrapped.join('\n')}\n`)
 }

@@ -1,7 +1,8 @@
+import { readFileSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { tryProcessLock } from '../../stores/process-lock.ts'
 import { failCli } from '../errors.ts'
-import { holdPresence } from '../presence.ts'
+import { holdPresence, livePresences } from '../presence.ts'
 import type { RoleState } from '../presence.ts'
 import { aborted } from '../stop-signal.ts'
 import { TidemarkError } from '../../features/errors/tidemark-error.ts'
@@ -32,11 +33,8 @@ export interface SupervisorOptions {
 export async function supervise(options: SupervisorOptions): Promise<void> {
   const dataFolder = join(resolve(options.directory), '.tidemark')
   const lock = tryProcessLock(join(dataFolder, 'run', 'start.lock'))
-  if (lock === null)
-    throw failCli(
-      'TM_ALREADY_RUNNING',
-      `another \`tidemark start\` serves ${dataFolder}: use it, stop it, or use another project folder`,
-    )
+  if (lock === null) throw await alreadyRunning(dataFolder)
+  writeFileSync(pidPath(dataFolder), String(process.pid))
   const tree = new ProcessTree(options)
   const presence = await holdPresence(dataFolder, 'start', () => ({ url: tree.url, roles: tree.states }))
   try {
@@ -44,6 +42,31 @@ export async function supervise(options: SupervisorOptions): Promise<void> {
   } finally {
     await presence.close()
     lock.release()
+  }
+}
+
+const pidPath = (dataFolder: string): string => join(dataFolder, 'run', 'start.pid')
+
+/** What is the case, and what to do: another start works, or has the data folder and does not answer. */
+async function alreadyRunning(dataFolder: string): Promise<Error> {
+  const other = (await livePresences(dataFolder)).find(({ name }) => name === 'start')
+  if (other !== undefined)
+    return failCli(
+      'TM_ALREADY_RUNNING',
+      `another \`tidemark start\` (process ${other.pid}${other.url === null ? '' : `, ${other.url}`}) serves ${dataFolder}: use it, stop it, or use another project folder`,
+    )
+  const pid = heldPid(dataFolder)
+  return failCli(
+    'TM_ALREADY_RUNNING',
+    `${pid === null ? 'a process' : `process ${pid}`} of another \`tidemark start\` has ${dataFolder} and does not answer: it was stopped (Ctrl-Z?), hangs, or has only just begun. ${pid === null ? 'End it' : `\`kill ${pid}; kill -CONT ${pid}\` ends it, if not within 15 s then \`kill -9 ${pid}\``}; nothing is lost, start again then`,
+  )
+}
+
+function heldPid(dataFolder: string): number | null {
+  try {
+    return Number(readFileSync(pidPath(dataFolder), 'utf8')) || null
+  } catch {
+    return null
   }
 }
 

@@ -181,6 +181,10 @@ const COMMANDS: readonly (readonly [args: readonly string[], exit: number, code:
   [['--project', '/no/such/folder', 'status'], 1, 'TM_PROJECT_MISSING'],
   [['--project', 'type.csv', 'apply'], 1, 'TM_PROJECT_MISSING'],
   [['dead-letters', 'drop', '--limit', 'x'], 2, 'TM_USAGE'],
+  [['dead-letters', 'drop'], 2, 'TM_USAGE: this would drop every dead letter (1 now)'],
+  [['dead-letters', 'drop', '--code', 'TM_EVENT_TYPE'], 0, '0 dropped'],
+  [['dead-letters', 'drop', '--all'], 0, '1 dropped'],
+  [['dead-letters', 'drop'], 0, '0 dropped'],
   [['export', 'fraud'], 2, 'required option'],
 ]
 

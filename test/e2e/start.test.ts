@@ -59,7 +59,14 @@ test(
 
     const second = await tidemark(project, 'start', '--port', '0')
     assert.equal(second.code, 1)
-    assert.match(second.stderr, /^TM_ALREADY_RUNNING: .*\n$/)
+    assert.match(second.stderr, new RegExp(`^TM_ALREADY_RUNNING: .*process ${start.child.pid}, ${url}.*: use it.*\n$`))
+    start.child.kill('SIGSTOP')
+    const beside = await tidemark(project, 'start', '--port', '0')
+    assert.match(
+      beside.stderr,
+      new RegExp(`^TM_ALREADY_RUNNING: process ${start.child.pid} .*does not answer.*kill -CONT`),
+    )
+    start.child.kill('SIGCONT')
 
     const before = await rolePids(project)
     assert.deepEqual(Object.keys(before), ['stream', 'archive', 'serve'])

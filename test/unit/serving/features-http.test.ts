@@ -281,6 +281,15 @@ test('readyz gives reasons, with 503 and Retry-After', async (context) => {
   )
 })
 
+test('readyz names what is stopped although the others are served', async (context) => {
+  const { app } = await serve(context, { impaired: async () => ['partition things.place/1 is stopped'] })
+  const answer = await app.inject('/readyz')
+  assert.deepEqual(
+    [answer.statusCode, answer.json()],
+    [200, { ready: true, reasons: ['partition things.place/1 is stopped'] }],
+  )
+})
+
 test('metrics count requests by status, rows, cache outcomes, log outcomes and lag', async (context) => {
   const { app } = await serve(context, {
     lag: async () => [{ keyedLog: 'things.place', lagRecords: 7, freshnessMs: 1500 }],
