@@ -16,6 +16,7 @@ import { openLmdbOnline } from '../stores/online/lmdb/open.ts'
 import { openTables } from '../stores/tables/open-tables.ts'
 import { STATE_GRACE_MS } from '../streams/parked-views.ts'
 import type { StreamContext } from '../streams/stream-context.ts'
+import { STREAM_LIMITS } from '../streams/stream-limits.ts'
 import { failCli } from './errors.ts'
 import { DataGates } from './data-gates.ts'
 import { projectSettings } from './project-settings.ts'
@@ -92,6 +93,10 @@ export async function openProject(directory: string): Promise<Project> {
     },
     buckets,
     partitions,
+    limits: {
+      messageBytesMax: config.maxMessageBytes ?? STREAM_LIMITS.messageBytesMax,
+      backlogBytesMax: (config.maxBacklogMegabytes ?? STREAM_LIMITS.backlogBytesMax / 1e6) * 1e6,
+    },
     close: async () => {
       for (const store of stores) await store.close()
       storesOpen.release()

@@ -15,6 +15,8 @@ const ENGINES_ENVIRONMENT = {
 } as const
 
 const BUCKETS_MAX = 65_536
+/** Any event without long texts fits. */
+const MESSAGE_BYTES_LEAST = 16_384
 
 const CHECKS: { readonly [K in keyof ProjectConfig]-?: Check } = {
   log: engine,
@@ -24,6 +26,8 @@ const CHECKS: { readonly [K in keyof ProjectConfig]-?: Check } = {
   port: wholeNumber(0, 65_535),
   buckets: wholeNumber(1, BUCKETS_MAX),
   partitions: wholeNumber(1, BUCKETS_MAX),
+  maxMessageBytes: wholeNumber(MESSAGE_BYTES_LEAST, 1 << 30),
+  maxBacklogMegabytes: numberBetween(0.1, Number.MAX_SAFE_INTEGER / 1e6),
   clock: checkClock,
   stateGrace: checkDuration,
   served: object({

@@ -7,6 +7,8 @@ import type { StreamContext } from '../streams/stream-context.ts'
 import type { DataGates } from './data-gates.ts'
 
 const IDLE_MS = 5
+/** Between looks whether a worker elsewhere has come closer. */
+const HELD_MS = 20
 /** How often live events are archived: more often makes many small files. */
 const ARCHIVE_EVERY_MS = 2000
 
@@ -20,6 +22,8 @@ interface Worker {
   settle?(): Promise<void>
   /** What stopped for good while the rest goes on, with the cause, by name. */
   readonly stopped?: ReadonlyMap<string, TidemarkError>
+  /** Waits for another worker: what moved says nothing. */
+  readonly isHeldBack?: boolean
 }
 
 function createWorker(context: StreamContext, role: WorkRole): Worker {
@@ -89,7 +93,9 @@ export async function drain(context: StreamContext, options: DrainOptions = {}):
     } finally {
       step?.release()
     }
-    if (moved === 0) {
+    if (moved === 0 && workers.some(({ isHeldBack }) => isHeldBack === true) && signal?.aborted !== true)
+      await pause(HELD_MS, undefined, { signal }).catch(() => {})
+    else if (moved === 0) {
       for (const { stopped } of workers) for (const cause of stopped?.values() ?? []) throw cause
       return total
     }

@@ -5,6 +5,7 @@ import { trimServed } from '../inference/served-retention.ts'
 import { buildApp } from '../serving/build-app.ts'
 import { readExpiredKeys } from '../streams/expired-keys.ts'
 import { readFunctionFailures } from '../streams/function-failures.ts'
+import { readHeldBack } from '../streams/held-back.ts'
 import { readStopped } from '../streams/stopped-partitions.ts'
 import type { StoppedPartition } from '../streams/stopped-partitions.ts'
 import { failCli } from './errors.ts'
@@ -41,6 +42,7 @@ export async function serve(
     lag: () => keyedLogLag(project),
     expiredKeys: () => readExpiredKeys(project.metadata),
     stopped: () => readStopped(project.metadata),
+    heldBack: async () => [...(await readHeldBack(project.metadata))].map(([source, { by }]) => ({ source, by })),
     viewFunctionFailures: async () =>
       (await readFunctionFailures(project.metadata)).map(({ view, ...failure }) => ({ name: view, ...failure })),
     onFailure: (error, requestId) => warn(`request ${requestId} failed: ${describe(error)}`),

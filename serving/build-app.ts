@@ -25,6 +25,7 @@ export interface AppOptions {
   readonly impaired?: () => Promise<readonly string[]>
   readonly lag?: MetricSources['lag']
   readonly stopped?: MetricSources['stopped']
+  readonly heldBack?: MetricSources['heldBack']
   /** What the streams counted of the views' functions. */
   readonly viewFunctionFailures?: MetricSources['functionFailures']
   readonly expiredKeys?: MetricSources['expiredKeys']
@@ -41,7 +42,7 @@ const REQUEST_ID = /^[\w.:+/=-]{1,128}$/
 
 /** The HTTP surface, apart from listening. */
 export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
-  const { registry, reader, served, clock, lag, stopped } = options
+  const { registry, reader, served, clock, lag, stopped, heldBack } = options
   const app = Fastify({
     bodyLimit: BODY_BYTES_MAX,
     requestIdHeader: false,
@@ -83,6 +84,7 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
     lag,
     expiredKeys: options.expiredKeys,
     stopped,
+    heldBack,
     functionFailures: async () => [
       ...((await options.viewFunctionFailures?.()) ?? []),
       ...reader.functionFailures.map(({ service, ...failure }) => ({ name: service, ...failure })),

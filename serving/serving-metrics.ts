@@ -18,6 +18,8 @@ export interface MetricSources {
   readonly expiredKeys?: () => Promise<Readonly<Record<string, number>>>
   /** Partitions of sources and keyed logs that stopped for good; absent where nobody knows. */
   readonly stopped?: () => Promise<readonly { readonly partition: string; readonly code: string }[]>
+  /** Sources whose ingest waits, and for what; absent where nobody knows. */
+  readonly heldBack?: () => Promise<readonly { readonly source: string; readonly by: string }[]>
   /** Calls of user functions that gave nothing, by the view or service that they belong to. */
   readonly functionFailures: () => Promise<readonly (FunctionFailure & { readonly name: string })[]>
 }
@@ -138,7 +140,7 @@ function registerRequests({ byService }: RequestCounts, registers: Metrics[]): v
 }
 
 function registerSources(
-  { reader, servedLog, expiredKeys, stopped, functionFailures }: MetricSources,
+  { reader, servedLog, expiredKeys, stopped, heldBack, functionFailures }: MetricSources,
   registers: Metrics[],
 ): void {
   registerCounter({
@@ -187,6 +189,14 @@ function registerSources(
       labelNames: ['partition', 'code'],
       registers,
       read: async () => (await stopped()).map(({ partition, code }) => ({ labels: { partition, code }, value: 1 })),
+    })
+  if (heldBack !== undefined)
+    registerGauge({
+      name: 'tidemark_ingest_held_back',
+      help: 'Sources whose ingest waits, as apply or archive are too far behind in a keyed log.',
+      labelNames: ['source', 'by'],
+      registers,
+      read: async () => (await heldBack()).map(({ source, by }) => ({ labels: { source, by }, value: 1 })),
     })
 }
 

@@ -10,6 +10,7 @@ import { isHistoryRead } from './ingest-checkpoint.ts'
 import { readKeyedRecord } from './keyed-reader.ts'
 import { OriginFilter } from './origin-filter.ts'
 import { FedLogs } from './source-feeds.ts'
+import { forgetStopped, publishStopped } from './stopped-partitions.ts'
 import { keyedTopic } from './stream-context.ts'
 import type { StreamContext } from './stream-context.ts'
 
@@ -29,6 +30,8 @@ export class ArchiveRole {
   readonly #compared = new Set<string>()
   readonly #looked = new Set<string>()
   readonly #stopped = new Map<string, TidemarkError>()
+  /** What other processes were told of `stopped`; null: nothing yet. */
+  #published: Set<string> | null = null
 
   constructor(context: StreamContext) {
     this.#context = context
@@ -42,12 +45,18 @@ export class ArchiveRole {
 
   /** At most one file per partition. Returns how many events were archived. */
   async runOnce(): Promise<number> {
+    const { metadata } = this.#context
+    if (this.#published === null) {
+      await forgetStopped(metadata, 'archive')
+      this.#published = new Set()
+    }
     const settled = await this.#context.log.settledTime()
     let archived = 0
     for (const keyedLog of await this.#fed.among(await this.#context.registry.keyedLogs())) {
       for (let partition = 0; partition < this.#context.partitions; partition++)
         archived += await this.#step(keyedLog, partition, settled)
     }
+    await publishStopped(metadata, 'archive', this.#stopped, this.#published)
     return archived
   }
 

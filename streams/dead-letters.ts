@@ -1,5 +1,5 @@
 import { decodeBase64, encodeBase64 } from '../features/values/base64.ts'
-import type { Log, TopicAppend } from '../stores/log/log.ts'
+import type { Log, LogRecord, TopicAppend } from '../stores/log/log.ts'
 import type { Sequence } from './block.ts'
 import type { EventLine } from './event-lines.ts'
 import { isAfter } from './origin-filter.ts'
@@ -24,6 +24,8 @@ export interface DeadLetter {
 
 export interface StoredLetter extends DeadLetter {
   readonly offset: number
+  /** Records that it takes in the log, from `offset` on. */
+  readonly records: number
   /** Epoch ms. */
   readonly appendTime: number
 }
@@ -31,15 +33,43 @@ export interface StoredLetter extends DeadLetter {
 /** The highest sequence of every origin up to some offset of a dead-letter log. */
 export type LetterSequences = Map<string, Sequence>
 
+/*
+ * A letter is one JSON record, and more where it would be too large for a message: `parts` in the first says how many records there are, each further one is
+ * `{"part": text}`, and the texts go behind the first one's payload. Offsets of letters are those of their first records.
+ */
+type LetterRecord = DeadLetter & { readonly parts?: number; readonly part?: string }
+
 const FETCH_BYTES = 1 << 20
+/** A UTF-16 unit has at most 6 bytes in JSON. */
+const UNIT_BYTES_MAX = 6
+/** Of a part, what is not its text. */
+const PART_BYTES = 64
+const UNITS_LEAST = 256
 const encoder = new TextEncoder()
 const decoder = new TextDecoder()
 
 /** Letters in the order of their sequences, for an append together with the blocks of the same fetch. */
-export function deadLetterAppends(source: string, letters: readonly DeadLetter[]): TopicAppend[] {
+export function deadLetterAppends(
+  source: string,
+  letters: readonly DeadLetter[],
+  messageBytesMax: number,
+): TopicAppend[] {
   if (letters.length === 0) return []
-  const values = letters.map((letter) => encoder.encode(JSON.stringify(letter)))
+  const values = letters.flatMap((letter) => letterRecords(letter, messageBytesMax))
   return [{ topic: deadTopic(source), partition: 0, values }]
+}
+
+function letterRecords(letter: DeadLetter, bytesMax: number): Uint8Array[] {
+  const whole = encoder.encode(JSON.stringify(letter))
+  if (whole.length <= bytesMax) return [whole]
+  const { payload, ...rest } = letter
+  const head = encoder.encode(JSON.stringify(rest)).length
+  const units = Math.max(UNITS_LEAST, Math.floor((bytesMax - PART_BYTES - head) / UNIT_BYTES_MAX))
+  const texts = Array.from({ length: Math.ceil(payload.length / units) }, (_, i) =>
+    payload.slice(i * units, (i + 1) * units),
+  )
+  const records = texts.map((part, i) => (i === 0 ? { ...letter, payload: part, parts: texts.length } : { part }))
+  return records.map((record) => encoder.encode(JSON.stringify(record)))
 }
 
 /** The letter that stands for another from now on. */
@@ -70,17 +100,56 @@ export async function* readDeadLetters(
   source: string,
   from: { readonly offset: number; readonly seen: LetterSequences } = { offset: 0, seen: new Map() },
 ): AsyncIterable<{ readonly letters: readonly StoredLetter[]; readonly nextOffset: number }> {
-  for (let next = from.offset; ;) {
+  for await (const { letters, nextOffset } of readStoredLetters(log, source, from.offset))
+    yield { letters: letters.filter((letter) => isFirst(letter, from.seen)), nextOffset }
+}
+
+/** The same with letters that were appended again. */
+export async function* readStoredLetters(
+  log: Log,
+  source: string,
+  fromOffset: number = 0,
+): AsyncIterable<{ readonly letters: readonly StoredLetter[]; readonly nextOffset: number }> {
+  for (let next = fromOffset; ;) {
     const records = await log.read(deadTopic(source), 0, next, FETCH_BYTES)
     if (records.length === 0) return
     const letters: StoredLetter[] = []
-    for (const { offset, appendTime, value } of records) {
-      const letter = JSON.parse(decoder.decode(value)) as DeadLetter
-      if (isFirst(letter, from.seen)) letters.push({ ...letter, offset, appendTime })
+    let at = 0
+    while (at < records.length) {
+      const { offset, appendTime } = records[at]
+      const { part, parts: count = 1, ...letter } = parseRecord(records[at])
+      while (records.length < at + count) {
+        const more = await log.read(deadTopic(source), 0, records[records.length - 1].offset + 1, FETCH_BYTES)
+        if (more.length === 0) break
+        records.push(...more)
+      }
+      const texts = partsAfter(records, at, count - 1)
+      // Its appending has not come to its end yet.
+      if (at + count > records.length && at + 1 + texts.length === records.length) break
+      at += 1 + texts.length
+      // Of one whose appending was cut short nothing counts: it was appended again.
+      if (part === undefined && texts.length === count - 1)
+        letters.push({ ...letter, payload: letter.payload + texts.join(''), offset, records: count, appendTime })
     }
-    next = records[records.length - 1].offset + 1
+    if (at === 0) return
+    next = records[at - 1].offset + 1
     yield { letters, nextOffset: next }
   }
+}
+
+/** The texts of the parts, up to `countMax`, that follow a letter's first record. */
+function partsAfter(records: readonly LogRecord[], first: number, countMax: number): string[] {
+  const texts: string[] = []
+  for (const record of records.slice(first + 1, first + 1 + countMax)) {
+    const { part } = parseRecord(record)
+    if (part === undefined) break
+    texts.push(part)
+  }
+  return texts
+}
+
+function parseRecord({ value }: LogRecord): LetterRecord {
+  return JSON.parse(decoder.decode(value)) as LetterRecord
 }
 
 function isFirst({ origin, sequence: [offset, index], movedFrom }: DeadLetter, seen: LetterSequences): boolean {

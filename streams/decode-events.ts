@@ -4,6 +4,7 @@ import { gather, gatherColumn } from '../features/values/gather.ts'
 import { decodeJson } from './decode-json.ts'
 import type { RefusedEvent } from './decode-json.ts'
 import type { EventLine } from './event-lines.ts'
+import { describeTooLarge, rowsTooLarge } from './event-size.ts'
 import { KEY_REASONS, rowsWithoutKey } from './keyed-append.ts'
 
 export interface DecodedRows {
@@ -15,35 +16,56 @@ export interface DecodedRows {
   readonly refused: readonly RefusedEvent[]
 }
 
-/** JSON events of a source, as every path takes them in: against the schema, and with a key for some of the entities that read the source. */
+/**
+ * JSON events of a source, as every path takes them in: against the schema, with a key for some of the entities that read the source, and none too large for a message. No
+ * limit where it was decided before what they are.
+ */
 export function decodeEvents(
   source: SourcePlan,
   entities: readonly EntityPlan[],
   payloads: readonly EventLine[],
+  messageBytesMax: number = Infinity,
 ): DecodedRows {
   const decoded = decodeJson(source, payloads)
-  const { rows, columns, eventTime, keyless } = rowsWithKeys(source, entities, {
-    ...decoded,
-    rows: Int32Array.from(decoded.rows),
-  })
-  const refused = [...decoded.refused, ...keyless]
-  return { rows, columns, eventTime, refused: keyless.length > 0 ? refused.sort((a, b) => a.row - b.row) : refused }
+  const all = { ...decoded, rows: Int32Array.from(decoded.rows) }
+  const { rows, columns, eventTime, unfit } = fittingRows({ source, entities, messageBytesMax }, all)
+  const refused = [...decoded.refused, ...unfit]
+  return { rows, columns, eventTime, refused: unfit.length > 0 ? refused.sort((a, b) => a.row - b.row) : refused }
 }
 
-/** The rows that have a key for each of the entities, and the others with their code; `rows` are numbers of the caller's. */
-export function rowsWithKeys(
-  source: SourcePlan,
-  entities: readonly EntityPlan[],
+export interface RowRules {
+  readonly source: SourcePlan
+  readonly entities: readonly EntityPlan[]
+  readonly messageBytesMax: number
+}
+
+/** The rows that fit into a message and have a key for one of the entities, and the others with their code; `rows` are numbers of the caller's. */
+export function fittingRows(
+  rules: RowRules,
   decoded: Omit<DecodedRows, 'refused'>,
-): Omit<DecodedRows, 'refused'> & { readonly keyless: readonly RefusedEvent[] } {
+): Omit<DecodedRows, 'refused'> & { readonly unfit: readonly RefusedEvent[] } {
   const { rows, columns, eventTime } = decoded
-  const found = rowsWithoutKey(source, entities, columns, rows.length)
-  if (found.size === 0) return { rows, columns, eventTime, keyless: [] }
+  const found = unfitRows(rules, columns, rows.length)
+  if (found.size === 0) return { rows, columns, eventTime, unfit: [] }
   const keep = Int32Array.from(rows.keys()).filter((i) => !found.has(i))
   return {
     rows: keep.map((i) => rows[i]),
     columns: columns.map((column) => gatherColumn(column, keep)),
     eventTime: gather(eventTime, keep, new Float64Array(keep.length)),
-    keyless: Array.from(found, ([i, code]) => ({ row: rows[i], code, reason: KEY_REASONS[code] })),
+    unfit: Array.from(found, ([i, why]) => ({ row: rows[i], ...why })),
   }
+}
+
+/** Size comes first: an event that is too large has no other fault, so that no fill takes it in as one that lacked a key alone. */
+export function unfitRows(
+  { source, entities, messageBytesMax }: RowRules,
+  columns: readonly Column[],
+  length: number,
+): Map<number, { code: string; reason: string }> {
+  const found = new Map<number, { code: string; reason: string }>()
+  for (const [row, code] of rowsWithoutKey(source, entities, columns, length))
+    found.set(row, { code, reason: KEY_REASONS[code] })
+  for (const [row, bytes] of rowsTooLarge(columns, length, messageBytesMax))
+    found.set(row, { code: 'TM_EVENT_TOO_LARGE', reason: describeTooLarge(bytes, messageBytesMax) })
+  return found
 }

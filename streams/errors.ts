@@ -28,6 +28,11 @@ export const STREAM_ERRORS = {
     status: 422,
     meaning: 'The event has no key without null for any entity that reads its source.',
   },
+  TM_EVENT_TOO_LARGE: {
+    disposition: 'dead-letter',
+    status: 422,
+    meaning: 'An event alone is larger than a message of a log may be (`maxMessageBytes`).',
+  },
   TM_ARRIVAL_FUTURE: {
     disposition: 'dead-letter',
     status: 422,

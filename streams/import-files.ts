@@ -6,15 +6,16 @@ import type { EntityPlan, SourcePlan } from '../features/plan/source-plan.ts'
 import { failStore } from '../stores/errors.ts'
 import { sha256File } from '../stores/sha256-file.ts'
 import { gather, gatherColumn } from '../features/values/gather.ts'
+import { BackPressure } from './back-pressure.ts'
 import { deadLetterAppends, readDeadLetters } from './dead-letters.ts'
 import type { DeadLetter } from './dead-letters.ts'
 import { importRefusals, withNullsForNonFinite } from './import-refusals.ts'
 import type { Refusal } from './import-refusals.ts'
-import { repartition } from './keyed-append.ts'
+import { appendTarget, repartition } from './keyed-append.ts'
 import type { LastSent, OriginEvents } from './keyed-append.ts'
 import type { Accepted } from './produce.ts'
 import { otherDonors, whileFed } from './source-feeds.ts'
-import { createTopics, deadTopic, keyedTopic } from './stream-context.ts'
+import { createTopics, deadTopic, limitsOf } from './stream-context.ts'
 import type { StreamContext } from './stream-context.ts'
 
 export interface ImportOptions {
@@ -38,9 +39,10 @@ export async function importFiles(
   const arrivalColumn = arrivalOf(source, options.arrival)
   const total: Accepted = { accepted: 0, refused: 0, codes: {} }
   for (const file of files) await context.tables.describe(file)
+  const pressure = new BackPressure(context)
   for (const file of files) {
     const origin = `import/${await sha256File(file)}/${arrivalColumn}`
-    await importFile(context, { source, arrivalColumn, origin, file }, total, options)
+    await importFile(context, { source, arrivalColumn, origin, file, pressure }, total, options)
   }
   return total
 }
@@ -90,6 +92,7 @@ interface ImportJob {
   readonly arrivalColumn: string
   readonly origin: string
   readonly file: string
+  readonly pressure: BackPressure
 }
 
 async function importFile(
@@ -99,7 +102,8 @@ async function importFile(
   { onProgress, signal }: ImportOptions,
 ): Promise<void> {
   const { source, origin } = job
-  const { buckets, partitions, log } = context
+  const { log } = context
+  const { messageBytesMax } = limitsOf(context)
   let lastSent: LastSent = {}
   const held = await earlierImport(context, source, origin)
   let firstRow = 0
@@ -115,13 +119,16 @@ async function importFile(
     if (signal?.aborted === true) break
     const columns = read.map((column, f) => withNullsForNonFinite(source.fields[f], column))
     const { accepted, refused } = await whileFed(context, source, async ({ feeds, keyedLogs }) => {
+      await job.pressure.untilRoom(keyedLogs, signal)
       const entities = keyedLogs.map(({ entity }) => entity)
-      const taken = takeRows(job, { columns, rows, firstRow, entities, now: Math.floor(log.now()) }, held)
+      const now = Math.floor(log.now())
+      const taken = takeRows(job, { columns, rows, firstRow, entities, messageBytesMax, now }, held)
       const sent = { ...lastSent }
-      const blocks = keyedLogs.flatMap(({ name, entity }) =>
-        repartition({ topic: keyedTopic(name), source, entity, buckets, partitions }, taken.events, sent),
+      const blocks = keyedLogs.flatMap((keyedLog) =>
+        repartition({ ...appendTarget(context, keyedLog), source }, taken.events, sent),
       )
-      await log.appendAll([...deadLetterAppends(sourceLogName(source), taken.letters), ...blocks, feeds.guard])
+      const letters = deadLetterAppends(sourceLogName(source), taken.letters, messageBytesMax)
+      await log.appendAll([...letters, ...blocks, feeds.guard])
       lastSent = sent
       return { accepted: taken.events.length, refused: taken.refused }
     })
@@ -144,6 +151,7 @@ interface FileRows {
   readonly firstRow: number
   /** That the source is keyed by. */
   readonly entities: readonly EntityPlan[]
+  readonly messageBytesMax: number
   /** Epoch ms. */
   readonly now: number
 }
@@ -151,10 +159,10 @@ interface FileRows {
 /** Rows of a file as events, the refused ones as letters where they are none yet. */
 function takeRows(
   { source, arrivalColumn, origin, file }: ImportJob,
-  { columns, rows, firstRow, entities, now }: FileRows,
+  { columns, rows, firstRow, entities, messageBytesMax, now }: FileRows,
   held: EarlierImport,
 ): { events: OriginEvents; letters: DeadLetter[]; refused: ReadonlyMap<number, Refusal> } {
-  const refused = importRefusals({ source, entities, arrivalColumn, columns, rows }, now)
+  const refused = importRefusals({ source, entities, messageBytesMax, arrivalColumn, columns, rows }, now)
   for (let row = 0; row < rows; row++) {
     const code = held.letters.get(firstRow + row)
     if (code !== undefined) refused.set(row, { code, reason: '' })

@@ -1,7 +1,7 @@
 import type { FieldPlan } from '../features/plan/field-type.ts'
-import type { EntityPlan, SourcePlan } from '../features/plan/source-plan.ts'
 import type { Column, NumberColumn } from '../features/values/column.ts'
-import { KEY_REASONS, rowsWithoutKey } from './keyed-append.ts'
+import { unfitRows } from './decode-events.ts'
+import type { RowRules } from './decode-events.ts'
 
 export interface Refusal {
   readonly code: string
@@ -20,9 +20,7 @@ export function withNullsForNonFinite(field: FieldPlan, column: Column): Column 
   return { ...column, nulls, values: column.values.map((value) => (Number.isFinite(value) ? value : 0)) }
 }
 
-export interface ImportedRows {
-  readonly source: SourcePlan
-  readonly entities: readonly EntityPlan[]
+export interface ImportedRows extends RowRules {
   readonly arrivalColumn: string
   readonly columns: readonly Column[]
   readonly rows: number
@@ -30,13 +28,13 @@ export interface ImportedRows {
 
 /** Rows that cannot be taken in, with the cause. `now`: of the log that they would be appended to. */
 export function importRefusals(
-  { source, entities, arrivalColumn, columns, rows }: ImportedRows,
+  { arrivalColumn, columns, rows, ...rules }: ImportedRows,
   now: number,
 ): Map<number, Refusal> {
+  const { source } = rules
   const refused = new Map<number, Refusal>()
   source.fields.forEach((field, f) => checkColumn(field, columns[f], rows, refused))
-  for (const [row, code] of rowsWithoutKey(source, entities, columns, rows))
-    refused.set(row, { code, reason: KEY_REASONS[code] })
+  for (const [row, why] of unfitRows(rules, columns, rows)) refused.set(row, why)
   const arrival = columns[source.fields.findIndex(({ name }) => name === arrivalColumn)] as NumberColumn
   const future = `${arrivalColumn} is later than now: a fact cannot have been known after its import`
   for (let row = 0; row < rows; row++) {

@@ -5,21 +5,25 @@ import type { SourcePlan } from '../features/plan/source-plan.ts'
 import { canonicalJson } from '../features/plan/canonical-json.ts'
 import type { KeyedLog } from '../registry/keyed-logs.ts'
 import type { LogRecord, TopicInfo } from '../stores/log/log.ts'
+import { BackPressure } from './back-pressure.ts'
 import { deadLetterAppends, letterPayload } from './dead-letters.ts'
 import type { DeadLetter } from './dead-letters.ts'
 import { RecordDecoder } from './decode-records.ts'
 import { failStream } from './errors.ts'
+import { publishHeldBack, readHeldBack } from './held-back.ts'
+import type { HeldBack } from './held-back.ts'
 import { appendIngested, readIngestCheckpoint } from './ingest-checkpoint.ts'
 import type { IngestCheckpoint } from './ingest-checkpoint.ts'
-import { laterSent, repartition } from './keyed-append.ts'
+import { appendTarget, laterSent, repartition } from './keyed-append.ts'
 import type { BlockAppend, LastSent } from './keyed-append.ts'
 import { recordEvents } from './record-events.ts'
 import type { RecentBlocks } from './recent-blocks.ts'
 import { isConflict, openFeeds } from './source-feeds.ts'
 import type { SourceFeeds } from './source-feeds.ts'
-import { keyedTopic, sourceTopic, usedSources } from './stream-context.ts'
+import { limitsOf, sourceTopic, usedSources } from './stream-context.ts'
 import type { StreamContext } from './stream-context.ts'
 
+/** No more than what may lie behind apply and archive, where that is less. */
 const FETCH_BYTES = 4 << 20
 
 interface Fetched {
@@ -45,12 +49,20 @@ export class IngestRole {
   readonly #decoders = new Map<string, { readonly schema: string; readonly decoder: RecordDecoder }>()
   /** Source partitions that stopped, with the cause, by name. */
   readonly #stopped = new Map<string, TidemarkError>()
+  readonly #pressure: BackPressure
+  /** Sources whose ingest waits; null: what was published of another process is not known. */
+  #held: Map<string, HeldBack> | null = null
   #isBehind = false
 
   /** `recent` is told of every block appended. */
-  constructor(context: StreamContext, recent: RecentBlocks | null = null) {
+  constructor(
+    context: StreamContext,
+    recent: RecentBlocks | null = null,
+    pressure: BackPressure = new BackPressure(context),
+  ) {
     this.#context = context
     this.#recent = recent
+    this.#pressure = pressure
   }
 
   /** Whether the last fetch left records of some source unread. */
@@ -58,7 +70,12 @@ export class IngestRole {
     return this.#isBehind
   }
 
-  /** One fetch of every source. Returns how many events were taken in (accepted or refused). */
+  /** Whether the ingest of some source waits for apply or archive (see `BackPressure`). */
+  get isHeldBack(): boolean {
+    return this.#held !== null && this.#held.size > 0
+  }
+
+  /** One fetch of every source that is not held back. Returns how many events were taken in (accepted or refused). */
   async runOnce(): Promise<number> {
     let moved = 0
     this.#isBehind = false
@@ -90,7 +107,12 @@ export class IngestRole {
     const topic = await log.topic(sourceTopic(source.name))
     if (topic === null) return 0
     const checkpoint = await this.#checkpoint(source, topic)
-    const records = await log.read(topic.name, 0, checkpoint.nextOffset, FETCH_BYTES)
+    const isMore = (await log.endOffset(topic.name, 0)) > checkpoint.nextOffset
+    const held = isMore ? await this.#pressure.heldBack(keyedLogs) : null
+    await this.#hold(name, held)
+    if (!isMore || held !== null) return 0
+    const { messageBytesMax, backlogBytesMax } = limitsOf(this.#context)
+    const records = await log.read(topic.name, 0, checkpoint.nextOffset, Math.min(FETCH_BYTES, backlogBytesMax))
     if (records.length === 0) return 0
     const nextOffset = records[records.length - 1].offset + 1
     if ((await log.endOffset(topic.name, 0)) > nextOffset) this.#isBehind = true
@@ -98,7 +120,7 @@ export class IngestRole {
     const { historyEnd } = checkpoint
     const fetched = { origin: `${topic.incarnation}/0`, records, lastSent, historyEnd }
     const { events, blocks, letters } = this.#convert(source, keyedLogs, fetched)
-    const all = [...blocks, ...deadLetterAppends(name, letters)]
+    const all = [...blocks, ...deadLetterAppends(name, letters, messageBytesMax)]
     const appends = all.length === 0 ? [] : [...all, feeds.guard]
     try {
       const { incarnation } = checkpoint
@@ -111,6 +133,18 @@ export class IngestRole {
       return 1
     }
     return events
+  }
+
+  async #hold(source: string, held: HeldBack | null): Promise<void> {
+    const { log, metadata } = this.#context
+    if (this.#held === null) {
+      this.#held = new Map()
+      for (const name of (await readHeldBack(metadata)).keys()) await publishHeldBack(metadata, name, null)
+    }
+    if (this.#held.get(source)?.by === held?.by) return
+    if (held === null) this.#held.delete(source)
+    else this.#held.set(source, held)
+    await publishHeldBack(metadata, source, held === null ? null : { ...held, since: Math.floor(log.now()) })
   }
 
   /** Where to read on. TM_STREAM_GAP, TM_SOURCE_TRUNCATED where that is not possible. */
@@ -144,7 +178,9 @@ export class IngestRole {
     const { origin, records, lastSent, historyEnd } = fetched
     const entities = keyedLogs.map(({ entity }) => entity)
     const decoder = this.#decoder(source)
-    const { events, refused } = recordEvents({ source, entities, decoder, origin, records, historyEnd })
+    const { messageBytesMax } = limitsOf(this.#context)
+    const rules = { source, entities, messageBytesMax }
+    const { events, refused } = recordEvents({ ...rules, decoder, origin, records, historyEnd })
     const letters = refused.map(({ code, reason, record, line, payload }): DeadLetter => ({
       code,
       reason,
@@ -153,9 +189,8 @@ export class IngestRole {
       ...(records[record].offset < historyEnd ? { arrivedAt: records[record].appendTime } : {}),
       ...letterPayload(payload),
     }))
-    const { buckets, partitions } = this.#context
-    const blocks = keyedLogs.flatMap(({ name, entity }) =>
-      repartition({ topic: keyedTopic(name), source, entity, buckets, partitions }, events, lastSent),
+    const blocks = keyedLogs.flatMap((keyedLog) =>
+      repartition({ ...appendTarget(this.#context, keyedLog), source }, events, lastSent),
     )
     return { events: events.length + refused.length, blocks, letters }
   }

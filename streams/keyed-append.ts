@@ -2,12 +2,15 @@ import { bucketOf, entityKeysOfBatch, partitionOf } from '../features/values/ent
 import type { BatchKeys } from '../features/values/entity-key.ts'
 import type { Column } from '../features/values/column.ts'
 import type { EntityPlan, SourcePlan } from '../features/plan/source-plan.ts'
+import type { KeyedLog } from '../registry/keyed-logs.ts'
 import type { TopicAppend } from '../stores/log/log.ts'
 import { ENTITY_KEY_BYTES_MAX } from '../stores/online/online-store.ts'
 import { compactColumn, gather, gatherColumn } from '../features/values/gather.ts'
 import { encodeBlock, NO_SEQUENCE } from './block.ts'
 import type { Block, Sequence } from './block.ts'
 import { isAfter } from './origin-filter.ts'
+import { keyedTopic, limitsOf } from './stream-context.ts'
+import type { StreamContext } from './stream-context.ts'
 
 /** Decoded events of one origin, in sequence order. */
 export interface OriginEvents {
@@ -54,18 +57,29 @@ export function entityColumns(source: SourcePlan, entity: EntityPlan, columns: r
   return entity.columns.map(({ name }) => columns[source.fields.findIndex((field) => field.name === name)])
 }
 
-/** Splits events by keyed partition into blocks, at most one per partition, and advances `lastSent`. Rows with a null key, or one too long to store, are left out. */
-export function repartition(
-  target: {
-    readonly topic: string
-    readonly source: SourcePlan
-    readonly entity: EntityPlan
-    readonly buckets: number
-    readonly partitions: number
-  },
-  events: OriginEvents,
-  lastSent: LastSent,
-): BlockAppend[] {
+/** The keyed log that events are appended to. */
+export interface AppendTarget {
+  readonly topic: string
+  readonly source: SourcePlan
+  readonly entity: EntityPlan
+  readonly buckets: number
+  readonly partitions: number
+  /** A block of several events has no more than this. */
+  readonly messageBytesMax: number
+}
+
+/** The keyed log of an entity, as the deployment has it. */
+export function appendTarget(context: StreamContext, { name, source, entity }: KeyedLog): AppendTarget {
+  const { buckets, partitions } = context
+  const { messageBytesMax } = limitsOf(context)
+  return { topic: keyedTopic(name), source, entity, buckets, partitions, messageBytesMax }
+}
+
+/**
+ * Splits events by keyed partition into blocks, one per partition unless that would be too large for a message, and advances `lastSent`. Rows with a null key, or
+ * one too long to store, are left out.
+ */
+export function repartition(target: AppendTarget, events: OriginEvents, lastSent: LastSent): BlockAppend[] {
   const columns = entityColumns(target.source, target.entity, events.columns)
   const { distinct, keyOf } = storableKeys(target.entity, columns, events.length)
   const partitionOfKey = Int32Array.from(distinct, (key) =>
@@ -83,13 +97,31 @@ export function repartition(
   return rows.flatMap((picked, partition) => {
     if (picked.length === 0) return []
     const at = `${target.topic}/${partition}`
-    const previous = lastSent[at] ?? NO_SEQUENCE
+    const blocks = blockAppends({ ...target, partition }, events, picked, lastSent[at] ?? NO_SEQUENCE)
     const last = picked[picked.length - 1]
     lastSent[at] = { offset: events.sequenceOffset[last], index: events.sequenceIndex[last] }
-    const own = pickEvents(events, picked)
-    const block = { ...own, previous, columns: own.columns.map(compactColumn) }
-    return [{ topic: target.topic, partition, values: [encodeBlock(block)], block }]
+    return blocks
   })
+}
+
+/** Rows as one block, or in halves where that is too large: each follows the one before. */
+function blockAppends(
+  target: Pick<AppendTarget, 'topic' | 'messageBytesMax'> & { readonly partition: number },
+  events: OriginEvents,
+  rows: Int32Array,
+  previous: Sequence,
+): BlockAppend[] {
+  const own = pickEvents(events, rows)
+  const block = { ...own, previous, columns: own.columns.map(compactColumn) }
+  const bytes = encodeBlock(block)
+  const { topic, partition, messageBytesMax } = target
+  if (bytes.length <= messageBytesMax || rows.length === 1) return [{ topic, partition, values: [bytes], block }]
+  const half = rows.length >>> 1
+  const last = { offset: own.sequenceOffset[half - 1], index: own.sequenceIndex[half - 1] }
+  return [
+    ...blockAppends(target, events, rows.subarray(0, half), previous),
+    ...blockAppends(target, events, rows.subarray(half), last),
+  ]
 }
 
 /**

@@ -10,7 +10,7 @@ import { orderPieces } from './donor-order.ts'
 import type { PieceGroup } from './donor-order.ts'
 import { DonorPieces, isAbove } from './donor-pieces.ts'
 import type { BlockPiece, DonorPiece, Donors, LetterPiece } from './donor-pieces.ts'
-import { pickEvents, repartition, rowsWithoutKey } from './keyed-append.ts'
+import { appendTarget, pickEvents, repartition, rowsWithoutKey } from './keyed-append.ts'
 import type { LastSent, OriginEvents } from './keyed-append.ts'
 import { OriginFilter } from './origin-filter.ts'
 import { isConflict, otherDonors } from './source-feeds.ts'
@@ -215,15 +215,13 @@ export class KeyedLogFill {
   /** Blocks of events with a key, and `#done` advanced over all of them. */
   #blocks(events: OriginEvents): TopicAppend[] {
     if (events.length === 0) return []
-    const { source, entity, name } = this.#keyedLog
-    const { buckets, partitions } = this.#context
+    const { source, entity } = this.#keyedLog
     const { origin, length } = events
     this.#done.set(origin, { offset: events.sequenceOffset[length - 1], index: events.sequenceIndex[length - 1] })
     const keyless = rowsWithoutKey(source, [entity], events.columns, length)
     this.#keyless += keyless.size
     const keep = Int32Array.from(events.sequenceOffset.keys()).filter((row) => !keyless.has(row))
-    const topic = keyedTopic(name)
-    const target = { topic, source, entity, buckets, partitions }
+    const target = appendTarget(this.#context, this.#keyedLog)
     return repartition(target, keep.length === length ? events : pickEvents(events, keep), this.#sentOf(origin))
   }
 

@@ -2,7 +2,7 @@ import { sourceLogName } from '../features/plan/source-plan.ts'
 import { decodeEvents } from './decode-events.ts'
 import { joinLines } from './event-lines.ts'
 import type { EventLine } from './event-lines.ts'
-import { createTopics, sourceTopic } from './stream-context.ts'
+import { createTopics, limitsOf, sourceTopic } from './stream-context.ts'
 import type { StreamContext } from './stream-context.ts'
 
 export interface Accepted {
@@ -36,9 +36,10 @@ export async function produce(
   const entities = (await context.registry.keyedLogs())
     .filter((log) => sourceLogName(log.source) === sourceLogName(source))
     .map(({ entity }) => entity)
+  const { messageBytesMax } = limitsOf(context)
   const result: Accepted = { accepted: 0, refused: 0, codes: {} }
   for await (const batch of batches(lines)) {
-    const { rows, refused } = decodeEvents(source, entities, batch)
+    const { rows, refused } = decodeEvents(source, entities, batch, messageBytesMax)
     result.accepted += rows.length
     result.refused += refused.length
     for (const { code } of refused) result.codes[code] = (result.codes[code] ?? 0) + 1

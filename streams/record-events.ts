@@ -1,16 +1,13 @@
-import type { EntityPlan, SourcePlan } from '../features/plan/source-plan.ts'
 import { gather } from '../features/values/gather.ts'
 import type { LogRecord } from '../stores/log/log.ts'
-import { rowsWithKeys } from './decode-events.ts'
+import { fittingRows } from './decode-events.ts'
+import type { RowRules } from './decode-events.ts'
 import type { RecordDecoder, RefusedLine } from './decode-records.ts'
 import { splitLines } from './event-lines.ts'
 import type { OriginEvents } from './keyed-append.ts'
 
 /** Records of a source's topic, and how a source version takes them in. */
-export interface SourceRecords {
-  readonly source: SourcePlan
-  /** That the source is keyed by: which events have no key depends on them. */
-  readonly entities: readonly EntityPlan[]
+export interface SourceRecords extends RowRules {
   readonly decoder: RecordDecoder
   readonly origin: string
   readonly records: readonly LogRecord[]
@@ -19,16 +16,16 @@ export interface SourceRecords {
 }
 
 /** What ingest makes of records, and `repair` makes of them again: the same events with the same sequences and arrivals. */
-export function recordEvents({ source, entities, decoder, origin, records, historyEnd }: SourceRecords): {
+export function recordEvents({ decoder, origin, records, historyEnd, ...rules }: SourceRecords): {
   readonly events: OriginEvents
   readonly refused: readonly RefusedLine[]
 } {
   const decoded = decoder.decode(records.map(({ value }) => value))
   const { recordOf, lineOf } = decoded
   const all = { ...decoded, rows: Int32Array.from(recordOf.keys()) }
-  const { rows, columns, eventTime, keyless } = rowsWithKeys(source, entities, all)
+  const { rows, columns, eventTime, unfit } = fittingRows(rules, all)
   const refused = [...decoded.refused]
-  for (const { row, ...refusal } of keyless) {
+  for (const { row, ...refusal } of unfit) {
     const payload = splitLines(records[recordOf[row]].value)[lineOf[row]]
     refused.push({ ...refusal, record: recordOf[row], line: lineOf[row], payload })
   }

@@ -6,10 +6,10 @@ import type { StoredLetter } from './dead-letters.ts'
 import { LetterOutcomes } from './dead-letter-outcomes.ts'
 import { decodeEvents } from './decode-events.ts'
 import type { DecodedRows } from './decode-events.ts'
-import { repartition } from './keyed-append.ts'
+import { appendTarget, repartition } from './keyed-append.ts'
 import { isConflict, whileFed } from './source-feeds.ts'
 import type { OpenFeeds } from './source-feeds.ts'
-import { createTopics, deadTopic, keyedTopic } from './stream-context.ts'
+import { createTopics, deadTopic, limitsOf } from './stream-context.ts'
 import type { StreamContext } from './stream-context.ts'
 
 export interface LetterFilter {
@@ -99,13 +99,16 @@ interface ReplayJob {
 async function replayOnce(job: ReplayJob): Promise<void> {
   const { context, source, filter, result } = job
   const { log } = context
+  const { messageBytesMax } = limitsOf(context)
   const outcomes = await LetterOutcomes.read(log, sourceLogName(source))
   const done = outcomes.highest
   let room = (filter.limit ?? Infinity) - result.replayed
   for await (const { letters } of acceptable(job, outcomes, { from: 0, to: done + 1 })) {
     const moved = letters.slice(0, room)
     const copies = moved.map(movedLetter)
-    await outcomes.append(log, 'moved', moved, { others: deadLetterAppends(sourceLogName(source), copies) })
+    await outcomes.append(log, 'moved', moved, {
+      others: deadLetterAppends(sourceLogName(source), copies, messageBytesMax),
+    })
     room -= moved.length
   }
   const end = await log.endOffset(deadTopic(sourceLogName(source)), 0)
@@ -125,7 +128,7 @@ async function* acceptable(
       ({ offset }) => offset >= range.from && offset < range.to,
     )
     const payloads = open.map(payloadOf)
-    const decoded = decodeEvents(source, entities, payloads)
+    const decoded = decodeEvents(source, entities, payloads, limitsOf(context).messageBytesMax)
     result.refused += decoded.refused.length
     for (const { code } of decoded.refused) result.codes[code] = (result.codes[code] ?? 0) + 1
     yield { letters: Array.from(decoded.rows, (row) => open[row]), decoded }
@@ -141,7 +144,7 @@ async function replayBatch(
 ): Promise<void> {
   const picked = letters.slice(0, (filter.limit ?? Infinity) - result.replayed)
   if (picked.length === 0) return
-  const { log, buckets, partitions } = context
+  const { log } = context
   const { incarnation } = await log.createTopic(deadTopic(sourceLogName(source)), { partitions: 1 })
   const kept = Int32Array.from(picked.keys())
   const events = {
@@ -154,8 +157,8 @@ async function replayBatch(
     columns: decoded.columns.map((column) => gatherColumn(column, kept)),
   }
   const { lastSent } = outcomes
-  const blocks = open.keyedLogs.flatMap(({ name, entity }) =>
-    repartition({ topic: keyedTopic(name), source, entity, buckets, partitions }, events, lastSent),
+  const blocks = open.keyedLogs.flatMap((keyedLog) =>
+    repartition({ ...appendTarget(context, keyedLog), source }, events, lastSent),
   )
   await outcomes.append(log, 'replayed', picked, { others: [...blocks, open.feeds.guard], lastSent })
   result.replayed += picked.length

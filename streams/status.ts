@@ -2,6 +2,8 @@ import type { KeyedLog } from '../registry/keyed-logs.ts'
 import type { ArchiveProgress } from '../stores/tables/archive-layout.ts'
 import { decodeKeyedBlock } from './thinned-block.ts'
 import { countDeadLetters } from './dead-letter-counts.ts'
+import { readHeldBack } from './held-back.ts'
+import type { HeldBackSource } from './held-back.ts'
 import { keyedTopic } from './stream-context.ts'
 import type { StreamContext } from './stream-context.ts'
 import { sourceStatus } from './wait.ts'
@@ -21,6 +23,8 @@ export interface SourceReport {
   readonly deadLetterCodes: Readonly<Record<string, number>>
   readonly replayed: number
   readonly dropped: number
+  /** What its ingest waits for; null: it goes on. */
+  readonly heldBack: HeldBackSource | null
 }
 
 export interface KeyedLogReport {
@@ -41,6 +45,7 @@ export interface KeyedLogReport {
 
 export async function reportSources(context: StreamContext): Promise<SourceReport[]> {
   const reports: SourceReport[] = []
+  const held = await readHeldBack(context.metadata)
   for (const at of await sourceStatus(context)) {
     const { source, version, isRegistered, logName, endOffset, ingestedOffset } = at
     const { pending, replayed, dropped, byCode } = await countDeadLetters(context, logName)
@@ -51,6 +56,7 @@ export async function reportSources(context: StreamContext): Promise<SourceRepor
       deadLetterCodes: byCode,
       replayed,
       dropped,
+      heldBack: held.get(logName) ?? null,
     })
   }
   return reports

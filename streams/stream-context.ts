@@ -6,6 +6,8 @@ import type { MetadataStore } from '../stores/metadata/metadata-store.ts'
 import type { ObjectStore } from '../stores/objects/object-store.ts'
 import type { OnlineStore } from '../stores/online/online-store.ts'
 import type { Tables } from '../stores/tables/tables.ts'
+import { STREAM_LIMITS } from './stream-limits.ts'
+import type { StreamLimits } from './stream-limits.ts'
 
 /** What every stream role works with. */
 export interface StreamContext {
@@ -19,6 +21,12 @@ export interface StreamContext {
   readonly buckets: number
   /** Partitions of each keyed log; divides `buckets`. */
   readonly partitions: number
+  /** Default: `STREAM_LIMITS`. */
+  readonly limits?: StreamLimits
+}
+
+export function limitsOf({ limits }: Pick<StreamContext, 'limits'>): StreamLimits {
+  return limits ?? STREAM_LIMITS
 }
 
 /** Of a source, whatever its version. */

@@ -29,17 +29,22 @@ export class StreamRole {
     return new Map([...this.#ingest.stopped, ...this.#fill.stopped, ...this.#apply.stopped])
   }
 
-  /** One fetch of every source, then of every keyed partition. Returns how much moved; 0: everything that was appended is in the store. */
+  /** Whether the ingest of some source waits for apply or archive. */
+  get isHeldBack(): boolean {
+    return this.#ingest.isHeldBack
+  }
+
+  /** One fetch of every source, then of every keyed partition. Returns how much moved; 0: everything that was appended is in the store, unless ingest is held back. */
   async runOnce(): Promise<number> {
     if (this.#published === null) {
-      await forgetStopped(this.#metadata)
+      await forgetStopped(this.#metadata, 'stream')
       this.#published = new Set()
     }
     const ingested = await this.#ingest.runOnce()
     const filled = await this.#fill.runOnce()
     const applied = await this.#apply.runOnce({ hold: this.#ingest.isBehind })
     await this.#apply.sweep()
-    await publishStopped(this.#metadata, this.stopped, this.#published)
+    await publishStopped(this.#metadata, 'stream', this.stopped, this.#published)
     return ingested + filled + applied
   }
 

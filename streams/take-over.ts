@@ -8,7 +8,7 @@ import { deadLetterAppends, movedLetter, readDeadLetters } from './dead-letters.
 import type { DeadLetter } from './dead-letters.ts'
 import { readIngestCheckpoint, writeIngestCheckpoint } from './ingest-checkpoint.ts'
 import type { IngestCheckpoint } from './ingest-checkpoint.ts'
-import { deadTopic, sourceTopic } from './stream-context.ts'
+import { deadTopic, limitsOf, sourceTopic } from './stream-context.ts'
 import type { StreamContext } from './stream-context.ts'
 
 /** A block's columns as another version of its source has them: those that it lacks are null. */
@@ -67,13 +67,14 @@ export async function endTakeOver(context: StreamContext, source: SourcePlan): P
  * anew. Killed in between and run again, it moves the rest.
  */
 async function moveLetters(
-  { log }: Pick<StreamContext, 'log'>,
+  { log, limits }: Pick<StreamContext, 'log' | 'limits'>,
   source: SourcePlan,
   others: readonly SourcePlan[],
   ingested: IngestCheckpoint,
 ): Promise<void> {
   const isAhead = ({ origin, sequence }: DeadLetter): boolean =>
     origin === `${ingested.incarnation}/0` && sequence[0] >= ingested.nextOffset
+  const { messageBytesMax } = limitsOf({ limits })
   for (const other of others) {
     const name = sourceLogName(other)
     if ((await log.topic(deadTopic(name))) === null) continue
@@ -81,7 +82,9 @@ async function moveLetters(
     for await (const { letters } of readDeadLetters(log, name)) {
       const pending = letters.filter((letter) => outcomes.of(letter.offset) === null && !isAhead(letter))
       const copies = pending.map(movedLetter)
-      await outcomes.append(log, 'moved', pending, { others: deadLetterAppends(sourceLogName(source), copies) })
+      await outcomes.append(log, 'moved', pending, {
+        others: deadLetterAppends(sourceLogName(source), copies, messageBytesMax),
+      })
     }
   }
 }

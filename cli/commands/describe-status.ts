@@ -81,7 +81,7 @@ function describeOwners({ owners, processes }: Status): string[] {
 }
 
 function describeSources(sources: readonly SourceReport[]): string[] {
-  const rows = sources.map(({ source, lagRecords, deadLetters, deadLetterCodes, replayed, dropped }) => {
+  const rows = sources.map(({ source, lagRecords, deadLetters, deadLetterCodes, replayed, dropped, heldBack }) => {
     const codes = [...Object.entries(deadLetterCodes), ['replayed', replayed] as const, ['dropped', dropped] as const]
       .filter(([, count]) => count > 0)
       .map(([code, count]) => `${code} ${describeCount(count)}`)
@@ -90,9 +90,12 @@ function describeSources(sources: readonly SourceReport[]): string[] {
       describeCount(lagRecords),
       deadLetters === 0 ? '0' : paint('yellow', describeCount(deadLetters)),
       codes.join(', '),
+      heldBack === null
+        ? ''
+        : paint('yellow', `held back by ${heldBack.by} of ${heldBack.keyedLog}/${heldBack.partition}`),
     ]
   })
-  return formatTable(['source', 'records to ingest', 'dead letters', 'by code'], rows)
+  return formatTable(['source', 'records to ingest', 'dead letters', 'by code', ''], rows)
 }
 
 function describeKeyedLogs(keyedLogs: readonly KeyedLogReport[]): string[] {

@@ -9,6 +9,10 @@ export interface ProjectConfig {
   readonly partitions?: number
   /** Simulated clock (embedded stores only): starts at `from` and runs `rate` times as fast as real time. */
   readonly clock?: { readonly from: string; readonly rate: number }
+  /** A message that is appended to a log has no more bytes than this; an event that alone is larger is a dead letter. Default 1,000,000: what Kafka takes by default. */
+  readonly maxMessageBytes?: number
+  /** Ingest waits while a partition of a keyed log has more megabytes than this that are not applied, or not archived, yet: default 64. */
+  readonly maxBacklogMegabytes?: number
   /** How long the states of a view version are kept that no name reads any more, as a duration: default '7d'. */
   readonly stateGrace?: string
   /**

@@ -5,8 +5,8 @@ import type { SourcePlan } from '../../features/plan/source-plan.ts'
 import type { Log, LogRecord } from '../../stores/log/log.ts'
 import { deadTopic, keyedTopic, sourceTopic } from '../stream-context.ts'
 import type { StreamContext } from '../stream-context.ts'
-import { readDeadLetters } from '../dead-letters.ts'
-import type { DeadLetter } from '../dead-letters.ts'
+import { readDeadLetters, readStoredLetters } from '../dead-letters.ts'
+import type { DeadLetter, StoredLetter } from '../dead-letters.ts'
 import { LetterOutcomes } from '../dead-letter-outcomes.ts'
 import { decodeEvents } from '../decode-events.ts'
 import { joinLines, splitLines } from '../event-lines.ts'
@@ -104,12 +104,19 @@ export async function thinDeadLetters(context: StreamContext, key: ForgottenKey,
   for await (const { letters } of readDeadLetters(log, sourceLogName(source)))
     for (const letter of letters) if (outcomes.of(letter.offset) === null && isAbout(letter)) open.push(letter)
   await outcomes.append(log, 'dropped', open)
-  return rewriteRecords(log, deadTopic(sourceLogName(source)), 0, ({ value }) => {
-    const letter = JSON.parse(Buffer.from(value).toString()) as DeadLetter
-    if (!isAbout(letter)) return undefined
-    const { base64: _, ...kept } = letter
-    return Buffer.from(JSON.stringify({ ...kept, reason: FORGOTTEN, payload: '' }))
-  })
+  let emptied = 0
+  for await (const { letters } of readStoredLetters(log, sourceLogName(source))) {
+    const about = letters.filter(isAbout)
+    if (about.length > 0) await log.rewrite(deadTopic(sourceLogName(source)), 0, about.flatMap(emptyLetter))
+    emptied += about.length
+  }
+  return emptied
+}
+
+/** Its first record without the payload; the others go. */
+function emptyLetter({ offset, records, appendTime: _, base64: _base64, ...kept }: StoredLetter): Change[] {
+  const value = Buffer.from(JSON.stringify({ ...kept, reason: FORGOTTEN, payload: '' } satisfies DeadLetter))
+  return Array.from({ length: records }, (_record, i) => ({ offset: offset + i, value: i === 0 ? value : null }))
 }
 
 /** Removes the key's served vectors, and those that hold its text, from the served log. */

@@ -1,7 +1,7 @@
 import { sourceLogName } from '../../features/plan/source-plan.ts'
 import type { SourcePlan } from '../../features/plan/source-plan.ts'
 import type { KeyedLog } from '../../registry/keyed-logs.ts'
-import type { LogRecord } from '../../stores/log/log.ts'
+import type { Log, LogRecord } from '../../stores/log/log.ts'
 import type { Block, Sequence } from '../block.ts'
 import { NO_SEQUENCE } from '../block.ts'
 import { lastOutcome, LetterOutcomes } from '../dead-letter-outcomes.ts'
@@ -10,7 +10,7 @@ import type { StoredLetter } from '../dead-letters.ts'
 import { decodeEvents } from '../decode-events.ts'
 import { RecordDecoder } from '../decode-records.ts'
 import { readIngestCheckpoint } from '../ingest-checkpoint.ts'
-import { pickEvents, repartition } from '../keyed-append.ts'
+import { appendTarget, pickEvents, repartition } from '../keyed-append.ts'
 import type { LastSent, OriginEvents } from '../keyed-append.ts'
 import { isAfter } from '../origin-filter.ts'
 import { recordEvents } from '../record-events.ts'
@@ -96,14 +96,14 @@ async function* sourceBlocks(
 ): AsyncIterable<Block> {
   const { log } = place.context
   const { source } = place.keyedLog
-  const decoder = new RecordDecoder(source)
+  const making = { ...place, origin, range, decoder: new RecordDecoder(source), tooLarge: await tooLarge(log, source) }
   let kept: LogRecord[] = []
   let bytes = 0
   for (let next = Math.max(0, range.after.offset); next <= range.until.offset;) {
     const records = await log.read(sourceTopic(source.name), 0, next, FETCH_BYTES)
     if (records.length === 0) break
     next = records[records.length - 1].offset + 1
-    const found = blockOfRecords(place, origin, decoder, records, range)
+    const found = blockOfRecords(making, records)
     if (found === null) continue
     const offsets = new Set(found.sequenceOffset)
     for (const record of records) {
@@ -112,27 +112,43 @@ async function* sourceBlocks(
       bytes += record.value.length
     }
     if (bytes < bytesMax) continue
-    const block = blockOfRecords(place, origin, decoder, kept, range)
+    const block = blockOfRecords(making, kept)
     if (block !== null) yield block
     kept = []
     bytes = 0
   }
-  const block = kept.length === 0 ? null : blockOfRecords(place, origin, decoder, kept, range)
+  const block = kept.length === 0 ? null : blockOfRecords(making, kept)
   if (block !== null) yield block
 }
 
+interface Remaking extends SourcePlace {
+  readonly origin: string
+  readonly range: SequenceRange
+  readonly decoder: RecordDecoder
+  /** `<origin>/<offset>.<index>` of events that were too large when they were ingested, whatever the limit is now. */
+  readonly tooLarge: ReadonlySet<string>
+}
+
+async function tooLarge(log: Log, source: SourcePlan): Promise<ReadonlySet<string>> {
+  const found = new Set<string>()
+  if ((await log.topic(deadTopic(sourceLogName(source)))) === null) return found
+  for await (const { letters } of readDeadLetters(log, sourceLogName(source)))
+    for (const { code, origin, sequence } of letters)
+      if (code === 'TM_EVENT_TOO_LARGE') found.add(`${origin}/${sequence.join('.')}`)
+  return found
+}
+
 /** The partition's events of a range among these records, as ingest made them. */
-function blockOfRecords(
-  place: SourcePlace,
-  origin: string,
-  decoder: RecordDecoder,
-  records: readonly LogRecord[],
-  range: SequenceRange,
-): Block | null {
-  const { source } = place.keyedLog
-  const entities = place.keyedLogs.map(({ entity }) => entity)
-  const { historyEnd } = place
-  return blockOf(place, recordEvents({ source, entities, decoder, origin, records, historyEnd }).events, range)
+function blockOfRecords(making: Remaking, records: readonly LogRecord[]): Block | null {
+  const { origin, range, decoder, historyEnd } = making
+  const { source } = making.keyedLog
+  const entities = making.keyedLogs.map(({ entity }) => entity)
+  const rules = { source, entities, messageBytesMax: Infinity }
+  const { events } = recordEvents({ ...rules, decoder, origin, records, historyEnd })
+  const isTaken = (row: number): boolean =>
+    !making.tooLarge.has(`${origin}/${events.sequenceOffset[row]}.${events.sequenceIndex[row]}`)
+  const taken = making.tooLarge.size === 0 ? events : pickEvents(events, rowsWhere(events.length, isTaken))
+  return blockOf(making, taken, range)
 }
 
 async function letterProducer(place: Place): Promise<Producer | null> {
@@ -195,17 +211,14 @@ function letterEvents({ keyedLog, keyedLogs }: Place, origin: string, letters: r
 
 /** The partition's events of a range as one block; null: there are none. */
 function blockOf({ context, keyedLog, partition }: Place, events: OriginEvents, range: SequenceRange): Block | null {
-  const rows = Int32Array.from({ length: events.length }, (_, i) => i).filter((i) =>
-    isWithin(events.sequenceOffset[i], events.sequenceIndex[i], range),
-  )
-  const { buckets, partitions } = context
-  const { name, source, entity } = keyedLog
-  const appends = repartition(
-    { topic: keyedTopic(name), source, entity, buckets, partitions },
-    pickEvents(events, rows),
-    {},
-  )
+  const rows = rowsWhere(events.length, (i) => isWithin(events.sequenceOffset[i], events.sequenceIndex[i], range))
+  const target = { ...appendTarget(context, keyedLog), messageBytesMax: Infinity }
+  const appends = repartition(target, pickEvents(events, rows), {})
   return appends.find((append) => append.partition === partition)?.block ?? null
+}
+
+function rowsWhere(length: number, picks: (row: number) => boolean): Int32Array {
+  return Int32Array.from({ length }, (_, row) => row).filter(picks)
 }
 
 function isWithin(offset: number, index: number, { after, until }: SequenceRange): boolean {

@@ -25,6 +25,8 @@ const DAY = 86_400_000
 const CARDS = 20
 const PARTITIONS = 4
 const DEFINITIONS = PAYMENTS.replace('schema: {', 'schema: { id: t.string(),')
+/** So small that blocks are split, and that ingest waits for apply and archive. */
+const SETTINGS = 'export default { maxMessageBytes: 16_384, maxBacklogMegabytes: 0.1 }\n'
 /** `where`, then the mean's input, as in the definitions. */
 const FUNCTIONS: OracleFunction[] = [(e) => Number(e.amount) > 0, (e) => Math.min(Number(e.amount), 1000)]
 
@@ -67,7 +69,10 @@ class CrashProof {
   constructor(random: Random, after: (fn: () => unknown) => void) {
     this.#random = random
     this.#after = after
-    this.#project = temporaryProject({ after } as never, { 'features/card.ts': DEFINITIONS })
+    this.#project = temporaryProject({ after } as never, {
+      'features/card.ts': DEFINITIONS,
+      'tidemark.config.ts': SETTINGS,
+    })
     const start = (): Tree => {
       const tree = this.#start()
       return { kill: () => this.#kill(tree) }

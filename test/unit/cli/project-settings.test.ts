@@ -19,6 +19,8 @@ const REFUSED: readonly (readonly [settings: string, problem: RegExp])[] = [
   ["{ clock: { from: '2001-06-01T00:00Z', rate: 0 } }", /rate, which must be a number above 0 .* found 0/],
   ["{ clock: { from: '2001-06-01T00:00Z', rate: NaN } }", /rate, which must be a number above 0/],
   ["{ clock: { from: '2001-06-01T00:00Z' } }", /clock .* must have from and rate, both/],
+  ['{ maxMessageBytes: 1000 }', /maxMessageBytes .* a whole number from 16384 to 1073741824, found 1000/],
+  ['{ maxBacklogMegabytes: 0 }', /maxBacklogMegabytes .* must be a number from 0.1 to .*, found 0/],
   ['{ served: { share: 2 } }', /share, which must be a number from 0 to 1, found 2/],
   ['{ served: { every: 2 } }', /served .* has the unknown setting every; known are share/],
 ]
