@@ -114,9 +114,10 @@ export async function thinDeadLetters(context: StreamContext, key: ForgottenKey,
 }
 
 /** Its first record without the payload; the others go. */
-function emptyLetter({ offset, records, appendTime: _, base64: _base64, ...kept }: StoredLetter): Change[] {
-  const value = Buffer.from(JSON.stringify({ ...kept, reason: FORGOTTEN, payload: '' } satisfies DeadLetter))
-  return Array.from({ length: records }, (_record, i) => ({ offset: offset + i, value: i === 0 ? value : null }))
+function emptyLetter({ offset, records, code, origin, sequence, movedFrom, arrivedAt }: StoredLetter): Change[] {
+  const letter: DeadLetter = { code, reason: FORGOTTEN, origin, sequence, payload: '', movedFrom, arrivedAt }
+  const value = Buffer.from(JSON.stringify(letter))
+  return Array.from({ length: records }, (_, i) => ({ offset: offset + i, value: i === 0 ? value : null }))
 }
 
 /** Removes the key's served vectors, and those that hold its text, from the served log. */
