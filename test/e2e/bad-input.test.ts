@@ -64,6 +64,7 @@ const REFUSED: readonly (readonly [what: string, event: string | Uint8Array, cod
   ['beyond the greatest time', line({ at: 8.64e15 + 1 }), 'TM_EVENT_TIME'],
   ['a fraction of a millisecond', line({ at: 1.5 }), 'TM_EVENT_TIME'],
   ['a key of 100 kB', line({ card_id: 'k'.repeat(100_000) }), 'TM_KEY_TOO_LONG'],
+  ['larger than a message', line({ note: 'x'.repeat(2 << 20) }), 'TM_EVENT_TOO_LARGE'],
 ]
 const TAKEN: readonly (readonly [what: string, event: string])[] = [
   ['before 1970', line({ at: -1e12 })],
@@ -74,7 +75,7 @@ const TAKEN: readonly (readonly [what: string, event: string])[] = [
   ['NaN as text, where the field says null', line({ ratio: 'NaN' })],
   ['a key twice: the last counts', raw('"note":"a","note":"b"')],
   ['fields that the schema does not know, nested deep', raw(`"x":${'['.repeat(500)}${']'.repeat(500)}`)],
-  ['a long text', line({ note: 'x'.repeat(2 << 20) })],
+  ['a long text', line({ note: 'x'.repeat(900_000) })],
 ]
 
 test('each bad event is a dead letter with its code; its neighbours count, and status counts it', async (context) => {

@@ -9,9 +9,11 @@ import type { ArchiveFile } from '../../../stores/tables/archive-files.ts'
 import { nextRun, CompactionRole } from '../../../streams/compact-archive.ts'
 import { IngestRole } from '../../../streams/ingest.ts'
 import type { StreamContext } from '../../../streams/stream-context.ts'
+import { STREAM_LIMITS } from '../../../streams/stream-limits.ts'
 import { Platform } from '../../support/platform.ts'
 import { Random, runSeed } from '../../support/random.ts'
 
+const LARGE = { ...STREAM_LIMITS, messageBytesMax: 32 << 20 }
 const NOW = Date.UTC(2024, 5, 1)
 const DEFINITIONS = `
 import { count, entity, featureService, featureView, stream, sum, t } from 'tidemark'
@@ -208,6 +210,7 @@ test('a crash between a file and the progress after it archives nothing twice, c
 
 test('a file takes what memory holds, not a number of events alone', async (context) => {
   const platform = await Platform.open(context, DEFINITIONS, { now: NOW, partitions: 1 })
+  platform.context = { ...platform.context, limits: LARGE }
   const note = 'x'.repeat(1 << 20)
   const events = Array.from({ length: 80 }, (_, i) => ({ card_id: 'c', amount: i, note, at: NOW }))
   for (let i = 0; i < events.length; i += 10) await platform.produce('payments', events.slice(i, i + 10))

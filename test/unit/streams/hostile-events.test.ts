@@ -5,8 +5,10 @@ import { ApplyRole } from '../../../streams/apply-role.ts'
 import { IngestRole } from '../../../streams/ingest.ts'
 import { keyedTopic } from '../../../streams/stream-context.ts'
 import { hasErrorCode } from '../../support/folders.ts'
+import { STREAM_LIMITS } from '../../../streams/stream-limits.ts'
 import { Platform } from '../../support/platform.ts'
 
+const LARGE = { ...STREAM_LIMITS, messageBytesMax: 32 << 20 }
 const DEFINITIONS = `import { count, entity, featureService, featureView, stream, t } from 'tidemark'
 export const card = entity('card', { card_id: t.string(), bank: t.string() })
 export const payments = stream('payments', {
@@ -34,8 +36,9 @@ test('an entity key of the greatest length is taken, a longer one is a dead lett
   }
 })
 
-test('an event of many megabytes is applied like any other', async (context) => {
+test('an event of many megabytes is applied like any other where messages may be that large', async (context) => {
   const platform = await Platform.open(context, DEFINITIONS)
+  platform.context = { ...platform.context, limits: LARGE }
   const event = (note: string) => ({ card_id: 'a', bank: 'b', note, paid_at: platform.clock.ms })
   const rows = [event('small'), event('large '.repeat(1 << 20)), event('small')]
   assert.deepEqual(await platform.send('payments', rows), { accepted: 3, refused: 0, codes: {} })
