@@ -2,6 +2,7 @@ import { createResultColumn, resultValue, STATUS, STATUS_NAMES } from '../featur
 import type { ResultColumn, StatusName } from '../features/aggregation/result-column.ts'
 import type { CompiledService } from '../features/kernel/compiled-view.ts'
 import { deriveRow } from '../features/kernel/derive.ts'
+import { readReferences } from '../features/kernel/event-references.ts'
 import { FunctionFailures } from '../features/kernel/function-failures.ts'
 import type { FunctionFailure } from '../features/kernel/function-failures.ts'
 import type { Value, ValueType } from '../features/plan/field-type.ts'
@@ -16,9 +17,17 @@ import type { ColumnSummary } from './column-statistics.ts'
 import { readSection } from './result-spill.ts'
 import type { SpillSection } from './result-spill.ts'
 
+/** Results that are values of events in memory, see `EventReferences`. */
+export interface ReferredColumn {
+  readonly storage: 'references'
+  readonly type: ValueType
+  readonly references: Int32Array
+  readonly of: Column
+}
+
 /** A view's results for the rows of a row group: by feature, or where they lie. `numbers`… begin at the row group's first row. */
 export type RowGroupResults =
-  | { readonly kind: 'memory'; readonly columns: readonly ResultColumn[] }
+  | { readonly kind: 'memory'; readonly columns: readonly (ResultColumn | ReferredColumn)[] }
   | { readonly kind: 'spill'; readonly sections: readonly SpillSection[]; readonly types: readonly ValueType[] }
 
 export interface RowGroupTask {
@@ -56,17 +65,23 @@ export function encodeRowGroup(service: CompiledService, task: RowGroupTask): En
   const views = task.results.map((results) => columnsOf(results, task))
   const columns = task.features.map(({ view, feature }) => views[view][feature])
   const failures = new FunctionFailures()
-  if (plan.derived.length > 0) columns.push(...derive(service, task, columns, failures))
+  if (plan.derived.length > 0) {
+    const read = columns.map((column) => valuesOf(column, task.rows))
+    columns.splice(0, columns.length, ...read, ...derive(service, task, read, failures))
+  }
   const names = addedColumns(plan)
   const parts: Uint8Array[] = []
-  const summaries = columns.map((column) => summarise(column, task.rows))
-  const chunks = columns.flatMap((column, i) =>
-    leafChunks(shapeOf(names[i].name, names[i].type), column, task.rows, summaries[i]).map((leaf) => {
+  const summaries: ColumnSummary[] = []
+  const chunks = columns.flatMap((column, i) => {
+    const values = valuesOf(column, task.rows)
+    const summary = summarise(values, task.rows)
+    summaries.push(summary)
+    return leafChunks(shapeOf(names[i].name, names[i].type), values, task.rows, summary).map((leaf) => {
       const { pages, bytes, metadata } = encodeColumnChunk(leaf)
       parts.push(...pages)
       return { length: bytes, metadata }
-    }),
-  )
+    })
+  })
   const bytes = new Uint8Array(chunks.reduce((sum, { length }) => sum + length, 0))
   let at = 0
   for (const part of parts) {
@@ -76,7 +91,16 @@ export function encodeRowGroup(service: CompiledService, task: RowGroupTask): En
   return { bytes, chunks, summaries, failures: failures.take() }
 }
 
-function columnsOf(results: RowGroupResults, { firstRow, rows }: RowGroupTask): readonly ResultColumn[] {
+function valuesOf(column: ResultColumn | ReferredColumn, rows: number): ResultColumn {
+  return column.storage === 'references'
+    ? readReferences(column.type, column.references, column.of, rows)
+    : column
+}
+
+function columnsOf(
+  results: RowGroupResults,
+  { firstRow, rows }: RowGroupTask,
+): readonly (ResultColumn | ReferredColumn)[] {
   if (results.kind === 'memory') return results.columns
   const columns = results.types.map((type) => createResultColumn(type, rows))
   for (const section of results.sections) readSection(section, firstRow, columns)

@@ -30,22 +30,24 @@ export interface ViewRequest {
   readonly endOffset: readonly number[]
   /** Bytes of events to hold at once; one entity's are held whatever they take. */
   readonly eventBytesMax: number
+  /** Events that take no more bytes may stay in memory when all units have run; default 0. */
+  readonly keepBytesMax?: number
   readonly onEvents?: (rows: number) => void
   readonly signal?: AbortSignal
 }
 
 /**
  * The rows of a view with the archived events that they may see, in units of work; every row is in one. As many entities are loaded at once as the budget
- * holds, and all of their units run before the next are loaded.
+ * holds, and all of their units run before the next are loaded. Returns the bytes of events that stay in memory: all events, or none.
  */
 export async function forEachUnit(
   context: OfflineContext,
   pool: TaskPool,
   request: ViewRequest,
-  run: (unit: SweepUnit) => Promise<void>,
-): Promise<void> {
+  run: (unit: SweepUnit, isKept: boolean) => Promise<void>,
+): Promise<number> {
   const { view, visibility, entities, t, bound, eventBytesMax, signal } = request
-  if (t.length === 0) return
+  if (t.length === 0) return 0
   const fields = fieldsToRead(view, visibility)
   const files = await eventFiles(context, view, fields, request.endOffset)
   const bounds = boundsOf(
@@ -66,7 +68,10 @@ export async function forEachUnit(
     count: (range, read) =>
       countEvents(context, pool, { ...requestOf(range, read), onRows: undefined }, entities.entities),
   })
-  const arena = createArena(fields, Math.max(0, ...passes.map(({ events }) => events)))
+  const capacity = Math.max(0, ...passes.map(({ events }) => events))
+  const arenaBytes = capacity * bytesPerEvent(fields)
+  const isKept = passes.length === 1 && arenaBytes <= (request.keepBytesMax ?? 0)
+  const arena = createArena(fields, capacity)
   const byRow = orderBy(entities.entityOf, [{ at: 0, events: entities.entityOf.length }], entities.entities)
   for (const pass of passes) {
     const { events, pieces } = await loadEvents(context, pool, requestOf(pass, pass.files), arena)
@@ -74,11 +79,14 @@ export async function forEachUnit(
     const rows = { rowOrder: byRow.order, rowStart: byRow.start, bound, t }
     const ranges = unitsOf(byEntity.start, byRow.start, pass, pool.threads)
     const done = await Promise.allSettled(
-      ranges.map((range) => run({ events, eventOrder: byEntity.order, eventStart: byEntity.start, ...rows, ...range })),
+      ranges.map((range) =>
+        run({ events, eventOrder: byEntity.order, eventStart: byEntity.start, ...rows, ...range }, isKept),
+      ),
     )
     for (const unit of done) if (unit.status === 'rejected') throw unit.reason
     signal?.throwIfAborted()
   }
+  return isKept ? arenaBytes : 0
 }
 
 function boundsOf({ view, visibility, bound, t }: ViewRequest, names: readonly string[]): FieldBound[] {

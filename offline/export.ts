@@ -173,10 +173,16 @@ async function evaluateViews(
   })
   const failures = views.map(() => new FunctionFailures())
   const served = clock === null ? null : await servedRows(context, pool, clock, requests)
+  let keptBytes = 0
   for (const [number, request] of requests.entries()) {
-    const seen = served === null ? request : { ...request, t: served.t, bound: served.bounds[number] }
-    await forEachUnit(context, pool, seen, async (unit) => {
-      const stored = await pool.run({ kind: 'sweep', view: number, unit, target: results.target(number) })
+    const room = {
+      eventBytesMax: budget.eventBytes - keptBytes,
+      keepBytesMax: results.refersToEvents(number) ? budget.eventBytes / (2 * views.length - 1) : 0,
+    }
+    const seen = served === null ? {} : { t: served.t, bound: served.bounds[number] }
+    keptBytes += await forEachUnit(context, pool, { ...request, ...room, ...seen }, async (unit, isKept) => {
+      const target = results.target(number, isKept ? unit.events.columns : null)
+      const stored = await pool.run({ kind: 'sweep', view: number, unit, target })
       results.add(number, stored)
       failures[number].add(stored.failures)
       done += unit.rowStart[unit.endEntity] - unit.rowStart[unit.firstEntity]

@@ -1,6 +1,11 @@
 import { createSharedColumn } from '../features/aggregation/result-column.ts'
 import type { ResultColumn } from '../features/aggregation/result-column.ts'
 import type { CompiledView } from '../features/kernel/compiled-view.ts'
+import { referenceSets } from '../features/kernel/event-references.ts'
+import type { EventReferences } from '../features/kernel/event-references.ts'
+import { ViewKernel } from '../features/kernel/view-kernel.ts'
+import type { Column } from '../features/values/column.ts'
+import { emptyColumn } from './empty-column.ts'
 import type { RowGroupResults } from './encode-row-group.ts'
 import type { SpillSection } from './result-spill.ts'
 import type { StoredResults, SweepTarget } from './sweep-target.ts'
@@ -10,8 +15,10 @@ const RESULT_BYTES = { numbers: 10, bigints: 10, objects: 100 } as const
 
 /** Results of all views, in memory or in files, from the sweeps until their row group is encoded. */
 export interface ResultStore {
-  /** Where a view's units leave their results. */
-  target(view: number): SweepTarget
+  /** Whether results of a view may stay in its events, if those stay in memory until the row groups are encoded. */
+  refersToEvents(view: number): boolean
+  /** Where a view's units leave their results. `kept`: columns of its events that stay in memory; the same for all of its units. */
+  target(view: number, kept: readonly Column[] | null): SweepTarget
   /** Takes what a unit left behind. */
   add(view: number, stored: StoredResults): void
   /** By view; once per row group. */
@@ -36,40 +43,86 @@ export function createResultStore(room: ResultRoom): ResultStore {
 }
 
 class ResultsInMemory implements ResultStore {
-  readonly #firstRows: Int32Array
-  readonly #columns: readonly (readonly ResultColumn[])[]
+  readonly #room: ResultRoom
+  readonly #referenceSets: readonly (readonly (number | null)[])[]
+  readonly #held: HeldResults[] = []
 
-  constructor({ views, firstRows }: ResultRoom) {
-    this.#firstRows = firstRows
-    const rows = firstRows[firstRows.length - 1]
-    this.#columns = views.map(({ plan }) => plan.features.map(({ type }) => createSharedColumn(type, rows)))
+  constructor(room: ResultRoom) {
+    this.#room = room
+    this.#referenceSets = room.views.map((view) => referenceSets(new ViewKernel(view)))
   }
 
-  target(view: number): SweepTarget {
-    return { kind: 'memory', columns: this.#columns[view].map((column) => ({ ...column, objects: [] })) }
+  refersToEvents(view: number): boolean {
+    return this.#referenceSets[view].some((set) => set !== null)
+  }
+
+  target(view: number, kept: readonly Column[] | null): SweepTarget {
+    const { columns, references } = (this.#held[view] ??= this.#hold(view, kept))
+    return { kind: 'memory', columns: columns.map((column) => ({ ...column, objects: [] })), references }
   }
 
   add(view: number, { rows, objects }: StoredResults): void {
     objects.forEach((values, feature) => {
-      const { objects: all } = this.#columns[view][feature]
+      const { objects: all } = this.#held[view].columns[feature]
       values.forEach((value, i) => (all[rows[i]] = value))
     })
   }
 
   rowGroup(rowGroup: number): RowGroupResults[] {
-    const from = this.#firstRows[rowGroup]
-    const to = this.#firstRows[rowGroup + 1]
-    return this.#columns.map((columns) => ({
-      kind: 'memory',
-      columns: columns.map((column) => ({
-        ...column,
-        numbers: column.numbers.subarray(from, to),
-        bigints: column.bigints.subarray(from, to),
-        objects: column.objects.slice(from, to),
-        nulls: column.nulls.subarray(from, to),
-        statuses: column.statuses.subarray(from, to),
-      })),
-    }))
+    const { firstRows, views } = this.#room
+    const from = firstRows[rowGroup]
+    const to = firstRows[rowGroup + 1]
+    return views.map((_, view) => {
+      const { columns, references, events } = (this.#held[view] ??= this.#hold(view, null))
+      return {
+        kind: 'memory',
+        columns: columns.map((column, feature) => {
+          const referred = references[feature]
+          if (referred === null) return sliceResults(column, from, to)
+          const of = events[feature]
+          return { storage: 'references', type: column.type, references: referred.subarray(from, to), of }
+        }),
+      }
+    })
+  }
+
+  /** `kept`: the source's columns of the view's events, where they stay. */
+  #hold(view: number, kept: readonly Column[] | null): HeldResults {
+    const { plan } = this.#room.views[view]
+    const rows = this.#room.firstRows[this.#room.firstRows.length - 1]
+    const sets = plan.features.map((_, feature) => (kept === null ? null : this.#referenceSets[view][feature]))
+    const bySet = new Map<number | null, Int32Array | null>([[null, null]])
+    for (const set of sets)
+      if (!bySet.has(set)) bySet.set(set, new Int32Array(new SharedArrayBuffer(4 * rows)))
+    const fields = new Map(plan.source.fields.map(({ name }, field) => [name, field]))
+    return {
+      columns: plan.features.map(({ type }, feature) => createSharedColumn(type, sets[feature] === null ? rows : 0)),
+      references: sets.map((set) => bySet.get(set) ?? null),
+      events: plan.features.map(({ aggregation: { input } }) =>
+        kept !== null && input !== null && 'column' in input ? kept[fields.get(input.column)!] : NO_EVENTS,
+      ),
+    }
+  }
+}
+
+/** A view's, by feature. */
+interface HeldResults {
+  readonly columns: readonly ResultColumn[]
+  readonly references: EventReferences
+  /** What references refer to. */
+  readonly events: readonly Column[]
+}
+
+const NO_EVENTS = emptyColumn({ kind: 'float64' })
+
+function sliceResults(column: ResultColumn, from: number, to: number): ResultColumn {
+  return {
+    ...column,
+    numbers: column.numbers.subarray(from, to),
+    bigints: column.bigints.subarray(from, to),
+    objects: column.objects.slice(from, to),
+    nulls: column.nulls.subarray(from, to),
+    statuses: column.statuses.subarray(from, to),
   }
 }
 
@@ -81,6 +134,10 @@ class SpilledResults implements ResultStore {
   constructor(room: ResultRoom) {
     this.#room = room
     this.#sections = room.views.map(() => Array.from({ length: room.firstRows.length - 1 }, () => []))
+  }
+
+  refersToEvents(): boolean {
+    return false
   }
 
   target(): SweepTarget {

@@ -1,12 +1,13 @@
 import { createResultColumn } from '../features/aggregation/result-column.ts'
 import type { ResultColumn } from '../features/aggregation/result-column.ts'
+import type { EventReferences } from '../features/kernel/event-references.ts'
 import type { Value, ValueType } from '../features/plan/field-type.ts'
 import type { ResultSpill, SpillSection } from './result-spill.ts'
 
 /** Where the results of a view go. */
 export type SweepTarget =
-  /** Columns of all rows; numbers in shared memory, objects come back with the unit. */
-  | { readonly kind: 'memory'; readonly columns: readonly ResultColumn[] }
+  /** Columns of all rows, or what they refer to; numbers in shared memory, objects come back with the unit. */
+  | { readonly kind: 'memory'; readonly columns: readonly ResultColumn[]; readonly references?: EventReferences }
   /** A file in this folder, apart by row group of the output. */
   | { readonly kind: 'spill'; readonly folder: string; readonly firstRows: Int32Array }
 
@@ -23,6 +24,7 @@ export interface StoredResults {
 export interface OpenTarget {
   readonly out: ResultColumn[]
   readonly place: Int32Array
+  readonly references?: EventReferences
   readonly store: () => StoredResults
 }
 
@@ -35,16 +37,23 @@ export function openTarget(
   spill: () => ResultSpill,
 ): OpenTarget {
   if (target.kind === 'memory' && target.columns.every(({ storage }) => storage !== 'objects'))
-    return { out: [...target.columns], place: rows, store: () => NOTHING }
+    return { out: [...target.columns], place: rows, references: target.references, store: () => NOTHING }
   const out = types.map((type) => createResultColumn(type, rows.length))
   const place = Int32Array.from(rows, (_, i) => i)
   if (target.kind === 'spill')
     return { out, place, store: () => ({ ...NOTHING, sections: spill().write(rows, out, target.firstRows) }) }
+  const local = new Map<Int32Array | null, Int32Array | null>([[null, null]])
+  for (const all of target.references ?? []) if (all !== null) local.set(all, new Int32Array(rows.length))
   return {
     out,
     place,
+    references: target.references?.map((all) => local.get(all) ?? null),
     store: () => {
-      out.forEach((column, f) => scatter(column, rows, target.columns[f]))
+      for (const [all, own] of local)
+        if (all !== null && own !== null) for (let i = 0; i < rows.length; i++) all[rows[i]] = own[i]
+      out.forEach((column, f) => {
+        if ((target.references?.[f] ?? null) === null) scatter(column, rows, target.columns[f])
+      })
       return { rows, objects: out.map(({ objects }) => objects), sections: [] }
     },
   }

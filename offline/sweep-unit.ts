@@ -40,8 +40,8 @@ export interface SweepUnit {
 /** Recomputes a view for a unit's rows. */
 export function sweepUnit(kernel: ViewKernel, unit: SweepUnit, open: (rows: Int32Array) => OpenTarget): StoredResults {
   const { rows, input } = orderUnit(kernel, unit)
-  const { out, place, store } = open(rows)
-  sweep(kernel, { ...input, place }, out)
+  const { out, place, references, store } = open(rows)
+  sweep(kernel, { ...input, place, references }, out)
   return store()
 }
 

@@ -2,6 +2,7 @@ import { STATUS, setNull } from '../aggregation/result-column.ts'
 import type { ResultColumn } from '../aggregation/result-column.ts'
 import { columnValue } from '../values/column.ts'
 import type { Column } from '../values/column.ts'
+import { withoutValue } from './event-references.ts'
 import type { SweepInput } from './sweep.ts'
 import { windowStart } from './track-cells.ts'
 import type { Slot, ViewKernel } from './view-kernel.ts'
@@ -28,6 +29,9 @@ export class NewestEvents {
   readonly #place: Int32Array
   readonly #out: readonly ResultColumn[]
   readonly #known: Newest[] = []
+  /** Those that were written in the group at hand. */
+  readonly #referred = new Set<Int32Array>()
+  #referredIn = -1
   #inWindow = new Int32Array(0)
 
   constructor(kernel: ViewKernel, input: SweepInput, place: Int32Array, out: readonly ResultColumn[]) {
@@ -47,8 +51,24 @@ export class NewestEvents {
     const newest = this.#newest(nulls, group)
     for (const { tiles, readers } of slot.windows) {
       const read = tiles === Infinity ? newest : this.#inTiles(newest, { tiles, hopMs, group })
-      for (const { feature } of readers) this.#write(this.#out[feature], column, { rows, read, group })
+      for (const { feature } of readers) {
+        const references = this.#input.references?.[feature] ?? null
+        if (references !== null && rows !== null) this.#refer(references, { rows, read, group })
+        else this.#write(this.#out[feature], column, { rows, read, group })
+      }
     }
+  }
+
+  #refer(references: Int32Array, { rows, read, group }: { rows: Int32Array; read: Int32Array; group: number }): void {
+    if (this.#referredIn !== group) this.#referred.clear()
+    this.#referredIn = group
+    if (this.#referred.has(references)) return
+    this.#referred.add(references)
+    const { rowStart } = this.#input
+    const firstRow = rowStart[group]
+    const none = withoutValue(STATUS.EMPTY_WINDOW)
+    for (let i = 0; i < rowStart[group + 1] - firstRow; i++)
+      references[this.#place[firstRow + i]] = read[i] < 0 ? none : rows[read[i]]
   }
 
   #newest(nulls: Uint8Array | null, group: number): Int32Array {

@@ -1,4 +1,7 @@
+import { STATUS } from '../aggregation/result-column.ts'
 import type { ResultColumn } from '../aggregation/result-column.ts'
+import { withoutValue } from './event-references.ts'
+import type { EventReferences } from './event-references.ts'
 import { NumberSlides, slidesNumbers } from './number-slides.ts'
 import type { Column } from '../values/column.ts'
 import { NewestEvents, readsNewest } from './newest-events.ts'
@@ -25,6 +28,8 @@ export interface SweepInput {
   readonly place?: Int32Array
   /** Where the batch's columns were taken from, if they were: event i is row `rows[i]`. What few rows read is then not put in order before. */
   readonly origin?: { readonly columns: readonly Column[]; readonly rows: Int32Array }
+  /** With `origin`: features whose values are not copied, see `referenceSets`; their columns of `out` are not used. */
+  readonly references?: EventReferences
 }
 
 /**
@@ -77,10 +82,13 @@ function settle(kernel: ViewKernel, input: SweepInput, place: Int32Array, out: r
   const newest = newestVisibleTau(input, input.prepared)
   const { ttlMs, features } = kernel.view.plan
   const decides = features.some((feature, f) => feature.default !== null || kernel.rules[f] !== null)
+  const references = [...new Set(input.references)].flatMap((rows) => rows ?? [])
   for (let row = 0; row < newest.length; row++) {
     const t = input.t[row]
-    if (decides || isMissing(kernel, newest[row], t) || (ttlMs !== null && newest[row] < t - ttlMs))
-      settleRow(kernel, newest[row], t, out, place[row])
+    const missing = isMissing(kernel, newest[row], t)
+    const gone = missing || (ttlMs !== null && newest[row] < t - ttlMs)
+    if (decides || gone) settleRow(kernel, newest[row], t, out, place[row])
+    if (gone) for (const rows of references) rows[place[row]] = withoutValue(missing ? STATUS.MISSING : STATUS.EXPIRED)
   }
 }
 
