@@ -2,8 +2,7 @@ import type { EntityPlan } from '../features/plan/source-plan.ts'
 import type { Column } from '../features/values/column.ts'
 import { entityKeysOfBatch } from '../features/values/entity-key.ts'
 import type { ReadTexts } from '../stores/tables/parquet/read-column-chunk.ts'
-import { findKey } from './key-table.ts'
-import type { KeyTable, SharedKeys } from './key-table.ts'
+import type { KeyTable } from './key-table.ts'
 import { readFieldChunk, textColumn } from './read-field-chunk.ts'
 import type { FieldChunk } from './read-field-chunk.ts'
 
@@ -52,20 +51,6 @@ export function addKeys({ bytes, starts, ends, codes }: PackedKeys, table: KeyTa
   for (let i = 0; i < codes.length; i++) {
     const code = codes[i]
     if (code >= 0 && numberOf[code] < 0) numberOf[code] = table.add(bytes, starts[code], ends[code])
-    numbers[i] = code < 0 ? -1 : numberOf[code]
-  }
-  return numbers
-}
-
-const UNKNOWN = -2
-
-/** By row the number that the table has for its key; −1: none, or null. */
-export function findKeys({ bytes, starts, ends, codes }: PackedKeys, keys: SharedKeys): Int32Array {
-  const numberOf = new Int32Array(starts.length).fill(UNKNOWN)
-  const numbers = new Int32Array(codes.length)
-  for (let i = 0; i < codes.length; i++) {
-    const code = codes[i]
-    if (code >= 0 && numberOf[code] === UNKNOWN) numberOf[code] = findKey(keys, bytes, starts[code], ends[code])
     numbers[i] = code < 0 ? -1 : numberOf[code]
   }
   return numbers

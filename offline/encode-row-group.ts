@@ -92,9 +92,7 @@ export function encodeRowGroup(service: CompiledService, task: RowGroupTask): En
 }
 
 function valuesOf(column: ResultColumn | ReferredColumn, rows: number): ResultColumn {
-  return column.storage === 'references'
-    ? readReferences(column.type, column.references, column.of, rows)
-    : column
+  return column.storage === 'references' ? readReferences(column.type, column.references, column.of, rows) : column
 }
 
 function columnsOf(

@@ -54,19 +54,20 @@ export async function forEachUnit(
     request,
     fields.map(({ name }) => name),
   )
-  const requestOf = (range: EntityRange, read: readonly EventFile[]): EventRequest => ({
+  const requestOf = (range: EntityRange, read: readonly EventFile[], room: number): EventRequest => ({
     view,
     visibility,
     files: read,
     fields,
     filter: filterOf(entities, bounds, range),
+    takesRowGroups: read.reduce((sum, file) => sum + file.events, 0) <= room,
     onRows: request.onEvents,
     signal,
   })
   const passes = await planPasses(files, entities, {
     eventsMax: Math.max(1, Math.floor(eventBytesMax / bytesPerEvent(fields))),
     count: (range, read) =>
-      countEvents(context, pool, { ...requestOf(range, read), onRows: undefined }, entities.entities),
+      countEvents(context, pool, { ...requestOf(range, read, 0), onRows: undefined }, entities.entities),
   })
   const capacity = Math.max(0, ...passes.map(({ events }) => events))
   const arenaBytes = capacity * bytesPerEvent(fields)
@@ -74,7 +75,7 @@ export async function forEachUnit(
   const arena = createArena(fields, capacity)
   const byRow = orderBy(entities.entityOf, [{ at: 0, events: entities.entityOf.length }], entities.entities)
   for (const pass of passes) {
-    const { events, pieces } = await loadEvents(context, pool, requestOf(pass, pass.files), arena)
+    const { events, pieces } = await loadEvents(context, pool, requestOf(pass, pass.files, pass.events), arena)
     const byEntity = orderBy(arena.entityOf, pieces, entities.entities)
     const rows = { rowOrder: byRow.order, rowStart: byRow.start, bound, t }
     const ranges = unitsOf(byEntity.start, byRow.start, pass, pool.threads)
@@ -113,7 +114,7 @@ export function rangeOf(t: Float64Array): [number, number] {
   return [least, greatest]
 }
 
-/** Item numbers by entity, each entity's in the order of the pieces: a counting sort. */
+/** Item numbers by entity, each entity's in the order of the pieces, those without an entity left out: a counting sort. */
 function orderBy(
   entityOf: Int32Array,
   pieces: readonly Pick<Appended, 'at' | 'events'>[],
@@ -122,13 +123,17 @@ function orderBy(
   const start = new Int32Array(new SharedArrayBuffer(4 * (entities + 1)))
   let count = 0
   for (const { at, events } of pieces) {
-    for (let i = at; i < at + events; i++) start[entityOf[i] + 1]++
-    count += events
+    for (let i = at; i < at + events; i++) {
+      if (entityOf[i] < 0) continue
+      start[entityOf[i] + 1]++
+      count++
+    }
   }
   for (let entity = 0; entity < entities; entity++) start[entity + 1] += start[entity]
   const next = Int32Array.from(start)
   const order = new Int32Array(new SharedArrayBuffer(4 * count))
-  for (const { at, events } of pieces) for (let i = at; i < at + events; i++) order[next[entityOf[i]]++] = i
+  for (const { at, events } of pieces)
+    for (let i = at; i < at + events; i++) if (entityOf[i] >= 0) order[next[entityOf[i]]++] = i
   return { order, start }
 }
 

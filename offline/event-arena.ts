@@ -9,6 +9,7 @@ export interface EventArena {
   readonly counts: Int32Array
   /** By field 1 where a null was appended. */
   readonly hasNulls: Uint8Array
+  /** −1: an event that nobody wants. */
   readonly entityOf: Int32Array
   readonly fields: readonly FieldPlan[]
   /** By field. */
@@ -83,6 +84,43 @@ export function resetArena({ counts, hasNulls, columns }: EventArena): void {
   hasNulls.fill(0)
 }
 
+/** Takes room for so many events; where it begins. */
+function reserve(arena: EventArena, events: number): number {
+  const at = Atomics.add(arena.counts, 0, events)
+  if (at + events > arena.capacity) throw new RangeError('more events than an archive footer says')
+  return at
+}
+
+/**
+ * Appends all rows of a row group, of which most are wanted, without a copy of numbers: `read` reads a field's into the room that it is given, or returns
+ * them in memory of their own. Those that are not wanted get no entity, so that nobody sees them.
+ */
+export function appendRowGroup(
+  arena: EventArena,
+  entities: Int32Array,
+  rows: Int32Array,
+  read: (field: number, room: ArrayBufferView) => Column,
+): Appended {
+  const { length } = entities
+  const at = reserve(arena, length)
+  const entityOf = arena.entityOf.subarray(at, at + length).fill(-1)
+  for (let i = 0; i < rows.length; i++) entityOf[rows[i]] = entities[rows[i]]
+  let all: Int32Array | null = null
+  const parts = arena.fields.flatMap((_, field) => {
+    const { values, nulls } = arena.columns[field]
+    const room = values.subarray(at, at + length)
+    const column = read(field, room)
+    if (!('values' in column) || column.values !== room)
+      return append(arena, field, column, { rows: (all ??= entities.map((__, row) => row)), at })
+    if (column.nulls !== null) {
+      nulls.set(column.nulls, at)
+      arena.hasNulls[field] = 1
+    }
+    return []
+  })
+  return { at, events: length, parts }
+}
+
 /** Appends rows `rows` of the columns, one per field; further columns do not count. Returns where they are, and what the arena cannot hold. */
 export function appendEvents(
   arena: EventArena,
@@ -90,8 +128,7 @@ export function appendEvents(
   columns: readonly Column[],
   rows: Int32Array,
 ): Appended {
-  const at = Atomics.add(arena.counts, 0, rows.length)
-  if (at + rows.length > arena.capacity) throw new RangeError('more events than an archive footer says')
+  const at = reserve(arena, rows.length)
   take(entities, rows, arena.entityOf.subarray(at, at + rows.length))
   const parts = columns
     .slice(0, arena.fields.length)

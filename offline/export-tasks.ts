@@ -3,11 +3,10 @@ import type { FunctionFailure } from '../features/kernel/function-failures.ts'
 import { ViewKernel } from '../features/kernel/view-kernel.ts'
 import type { ServicePlan, ViewPlan } from '../features/plan/view-plan.ts'
 import { loadBundle } from '../registry/compartment.ts'
-import type { Appended } from './event-arena.ts'
 import { encodeRowGroup } from './encode-row-group.ts'
 import type { EncodedRowGroup, RowGroupTask } from './encode-row-group.ts'
 import { loadRowGroup } from './load-row-group.ts'
-import type { RowGroupLoad } from './load-row-group.ts'
+import type { RowGroupLoad, RowGroupRead } from './load-row-group.ts'
 import { ResultSpill } from './result-spill.ts'
 import { readSpineRowGroup } from './spine-rows.ts'
 import type { SpineRowGroup, SpineRowsRead } from './spine-rows.ts'
@@ -45,7 +44,7 @@ export interface SweptUnit extends StoredResults {
 /** By kind of task. */
 export interface ExportResults {
   readonly spine: SpineRowsRead
-  readonly load: Appended
+  readonly load: RowGroupRead
   readonly sweep: SweptUnit
   readonly newest: NewestOfUnit
   readonly encode: EncodedRowGroup

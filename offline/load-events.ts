@@ -3,7 +3,7 @@ import type { FieldPlan } from '../features/plan/field-type.ts'
 import { COLUMN_STORAGE } from '../features/values/column.ts'
 import type { Column } from '../features/values/column.ts'
 import { sqlName, sqlText } from '../stores/tables/tables.ts'
-import { findKeys, packKeys } from './batch-keys.ts'
+import { packKeys } from './batch-keys.ts'
 import { appendEvents, arenaColumns, resetArena } from './event-arena.ts'
 import type { Appended, EventArena } from './event-arena.ts'
 import { emptyColumn } from './empty-column.ts'
@@ -23,6 +23,8 @@ export interface EventRequest {
   readonly fields: readonly FieldPlan[]
   /** Bounds of single files are added. */
   readonly filter: EventFilter
+  /** Whether the arena has room for everything in the files. */
+  readonly takesRowGroups: boolean
   readonly onRows?: (rows: number) => void
   readonly signal?: AbortSignal
 }
@@ -80,7 +82,7 @@ async function readEvents(
   request: EventRequest,
   target: Target,
 ): Promise<Appended[]> {
-  const { view, files, signal, onRows } = request
+  const { view, files, takesRowGroups, signal, onRows } = request
   const { entity } = view.plan
   const tasks: Promise<Appended[]>[] = []
   for (const file of files) {
@@ -91,10 +93,10 @@ async function readEvents(
       continue
     }
     for (const { keys, chunks } of file.rowGroups) {
-      const load = { path: file.path, entity, keys, fields: chunks, filter, ...target }
+      const load = { path: file.path, entity, keys, fields: chunks, filter, takesRowGroups, ...target }
       tasks.push(
         pool.run({ kind: 'load', load }).then((appended) => {
-          onRows?.(appended.events)
+          onRows?.(appended.wanted)
           return [appended]
         }),
       )
@@ -131,7 +133,7 @@ async function queryEvents(
   for await (const batch of tables.queryColumns(sql, columns)) {
     signal?.throwIfAborted()
     const keys = packKeys(entity, batch.columns.slice(0, entity.columns.length), batch.rows)
-    const entities = entitiesOf(findKeys(keys, filter.keys), filter)
+    const entities = entitiesOf(keys, filter)
     const rows = wantedRows(entities, [], () => new Float64Array(0))
     if (target.counts !== null) for (const row of rows) target.counts[entities[row]]++
     if (target.arena !== null)

@@ -2,9 +2,11 @@ import { closeSync, openSync } from 'node:fs'
 import type { EntityPlan } from '../features/plan/source-plan.ts'
 import type { Column } from '../features/values/column.ts'
 import { failStore } from '../stores/errors.ts'
-import { findKeys, readKeys } from './batch-keys.ts'
-import { appendEvents } from './event-arena.ts'
+import { readKeys } from './batch-keys.ts'
+import type { PackedKeys } from './batch-keys.ts'
+import { appendEvents, appendRowGroup } from './event-arena.ts'
 import type { Appended, EventArena } from './event-arena.ts'
+import { findKey } from './key-table.ts'
 import type { SharedKeys } from './key-table.ts'
 import { readFieldChunk, textColumn } from './read-field-chunk.ts'
 import type { FieldChunk } from './read-field-chunk.ts'
@@ -39,10 +41,21 @@ export interface RowGroupLoad {
   /** Null: events are only counted, by entity. */
   readonly arena: EventArena | null
   readonly counts: Int32Array | null
+  /** Whether the arena has room for all rows. */
+  readonly takesRowGroups: boolean
 }
 
+export interface RowGroupRead extends Appended {
+  readonly wanted: number
+}
+
+type FieldValues = ReturnType<typeof readFieldChunk>
+
+/** A row group of which this share is wanted is taken whole where there is room: that is faster than picking. */
+const WHOLE_SHARE = 0.75
+
 /** Reads a row group's wanted events into the arena. TM_ARCHIVE_DAMAGED. */
-export function loadRowGroup(load: RowGroupLoad): Appended {
+export function loadRowGroup(load: RowGroupLoad): RowGroupRead {
   const file = openSync(load.path, 'r')
   try {
     return readRowGroup(file, load)
@@ -57,29 +70,37 @@ export function loadRowGroup(load: RowGroupLoad): Appended {
   }
 }
 
-function readRowGroup(file: number, { entity, keys, fields, filter, arena, counts }: RowGroupLoad): Appended {
-  const entities = entitiesOf(findKeys(readKeys(file, entity, keys), filter.keys), filter)
-  const read = new Map<number, ReturnType<typeof readFieldChunk>>()
-  const field = (number: number): ReturnType<typeof readFieldChunk> => {
+function readRowGroup(
+  file: number,
+  { entity, keys, fields, filter, arena, counts, ...load }: RowGroupLoad,
+): RowGroupRead {
+  const entities = entitiesOf(readKeys(file, entity, keys), filter)
+  const read = new Map<number, FieldValues>()
+  const field = (number: number, room?: ArrayBufferView): FieldValues => {
     let column = read.get(number)
-    if (column === undefined) read.set(number, (column = readFieldChunk(file, fields[number])))
+    if (column === undefined) read.set(number, (column = readFieldChunk(file, fields[number], room)))
     return column
   }
   const rows = wantedRows(entities, filter.bounds, (number) => {
     const column = field(number)
     return column.storage === 'number' ? column.values : new Float64Array(0)
   })
-  if (counts !== null) for (let i = 0; i < rows.length; i++) Atomics.add(counts, entities[rows[i]], 1)
-  if (arena === null || rows.length === 0) return { at: 0, events: rows.length, parts: [] }
-  return appendEvents(
-    arena,
-    entities,
-    fields.map(({ type }, number): Column => {
-      const column = field(number)
-      return column.storage === 'texts' ? everyRow(column, type, rows, entities.length) : column
-    }),
-    rows,
-  )
+  const wanted = rows.length
+  if (counts !== null) for (let i = 0; i < wanted; i++) Atomics.add(counts, entities[rows[i]], 1)
+  if (arena === null || wanted === 0) return { at: 0, events: 0, parts: [], wanted }
+  if (load.takesRowGroups && wanted >= WHOLE_SHARE * entities.length)
+    return {
+      ...appendRowGroup(arena, entities, rows, (number, room) => {
+        const column = field(number, room)
+        return column.storage === 'texts' ? everyRow(column, fields[number].type, rows, entities.length) : column
+      }),
+      wanted,
+    }
+  const columns = fields.map(({ type }, number): Column => {
+    const column = field(number)
+    return column.storage === 'texts' ? everyRow(column, type, rows, entities.length) : column
+  })
+  return { ...appendEvents(arena, entities, columns, rows), wanted }
 }
 
 /** Texts of the wanted rows, at those rows' places: what `appendEvents` gathers from. */
@@ -100,13 +121,18 @@ function everyRow(
   return { ...column, codes, nulls }
 }
 
-/** In place: the entity of each key number, −1 where it is not wanted. */
-export function entitiesOf(keys: Int32Array, { entityOfKey, firstEntity, endEntity }: EventFilter): Int32Array {
-  for (let i = 0; i < keys.length; i++) {
-    const entity = keys[i] < 0 ? -1 : entityOfKey[keys[i]]
-    keys[i] = entity >= firstEntity && entity < endEntity ? entity : -1
+/** By row the entity of its key, −1 where it is not wanted; the codes of `keys` are gone. */
+export function entitiesOf(keys: PackedKeys, filter: EventFilter): Int32Array {
+  const { bytes, starts, ends, codes } = keys
+  const { entityOfKey, firstEntity, endEntity } = filter
+  const entityOfCode = new Int32Array(starts.length)
+  for (let code = 0; code < starts.length; code++) {
+    const key = findKey(filter.keys, bytes, starts[code], ends[code])
+    const entity = key < 0 ? -1 : entityOfKey[key]
+    entityOfCode[code] = entity >= firstEntity && entity < endEntity ? entity : -1
   }
-  return keys
+  for (let row = 0; row < codes.length; row++) codes[row] = codes[row] < 0 ? -1 : entityOfCode[codes[row]]
+  return codes
 }
 
 /** Rows that have a wanted entity and lie within all bounds, ascending. */

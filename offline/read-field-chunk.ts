@@ -41,16 +41,17 @@ function holds({ meaning }: FlatColumn, type: FieldType): boolean {
   }
 }
 
-/** Values as a column; texts as they lie in their pages. */
+/** Values as a column, in `room` where it is given and of their kind; texts as they lie in their pages. */
 export function readFieldChunk(
   file: number,
   { type, place }: FieldChunk,
+  room?: ArrayBufferView,
 ): Exclude<Column, { storage: 'string' }> | ReadTexts {
   switch (COLUMN_STORAGE[type.kind]) {
     case 'string':
       return readTextChunk(file, place)
     case 'int64': {
-      const { values, nulls } = readIntegerChunk(file, place)
+      const { values, nulls } = readIntegerChunk(file, place, room instanceof BigInt64Array ? room : undefined)
       return { storage: 'int64', type, values, nulls }
     }
     case 'bool': {
@@ -58,7 +59,7 @@ export function readFieldChunk(
       return { storage: 'bool', type, values: Uint8Array.from(values), nulls }
     }
     default: {
-      const { values, nulls } = readNumberChunk(file, place)
+      const { values, nulls } = readNumberChunk(file, place, room instanceof Float64Array ? room : undefined)
       return { storage: 'number', type, values, nulls }
     }
   }

@@ -92,8 +92,7 @@ class ResultsInMemory implements ResultStore {
     const rows = this.#room.firstRows[this.#room.firstRows.length - 1]
     const sets = plan.features.map((_, feature) => (kept === null ? null : this.#referenceSets[view][feature]))
     const bySet = new Map<number | null, Int32Array | null>([[null, null]])
-    for (const set of sets)
-      if (!bySet.has(set)) bySet.set(set, new Int32Array(new SharedArrayBuffer(4 * rows)))
+    for (const set of sets) if (!bySet.has(set)) bySet.set(set, new Int32Array(new SharedArrayBuffer(4 * rows)))
     const fields = new Map(plan.source.fields.map(({ name }, field) => [name, field]))
     return {
       columns: plan.features.map(({ type }, feature) => createSharedColumn(type, sets[feature] === null ? rows : 0)),

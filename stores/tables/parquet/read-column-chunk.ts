@@ -39,18 +39,24 @@ interface Page {
   readonly levels: Uint8Array | null
 }
 
-/** Reads a chunk of numbers as doubles; bytes that are not Parquet throw RangeError. */
-export function readNumberChunk(file: number, place: ChunkPlace): ReadNumbers<Float64Array> {
-  const values = new Float64Array(place.rows)
+/** Reads a chunk of numbers as doubles, into `values` where given, one per row; bytes that are not Parquet throw RangeError. */
+export function readNumberChunk(
+  file: number,
+  place: ChunkPlace,
+  values: Float64Array = new Float64Array(place.rows),
+): ReadNumbers<Float64Array> {
   const nulls = readNumbers(file, place, values, (page, count, into) =>
     plainDoubles(page, count, place.physicalType, into),
   )
   return { storage: 'numbers', values, nulls }
 }
 
-/** Reads a chunk of INT64 without rounding. */
-export function readIntegerChunk(file: number, place: ChunkPlace): ReadNumbers<BigInt64Array> {
-  const values = new BigInt64Array(place.rows)
+/** Reads a chunk of INT64 without rounding, into `values` where given. */
+export function readIntegerChunk(
+  file: number,
+  place: ChunkPlace,
+  values: BigInt64Array = new BigInt64Array(place.rows),
+): ReadNumbers<BigInt64Array> {
   const nulls = readNumbers(file, place, values, plainIntegers)
   return { storage: 'numbers', values, nulls }
 }
@@ -63,7 +69,6 @@ function readNumbers<V extends Float64Array | BigInt64Array>(
 ): Uint8Array | null {
   let dictionary: V | null = null
   let nulls: Uint8Array | null = null
-  let codes = new Int32Array(0)
   let row = 0
   for (const page of pagesOf(file, place)) {
     if (page.kind === PAGE.DICTIONARY) {
@@ -75,7 +80,7 @@ function readNumbers<V extends Float64Array | BigInt64Array>(
     const target = values.subarray(row, row + page.values) as V
     if (page.encoding === ENCODING.PLAIN) plain(page, present, target)
     else {
-      if (codes.length < present) codes = new Int32Array(present)
+      const codes = scratch(present)
       if (page.encoding === ENCODING.RLE) {
         // Booleans of newer writers.
         readHybrid(page.data, page.at + 4, 1, codes, present)
@@ -204,11 +209,31 @@ function unpack(packed: Uint8Array, codec: number, size: number): Uint8Array {
   return packed
 }
 
+let scratched = new Int32Array(0)
+
+/** Room for numbers that are read before the next ones are; what is in it is left from others. */
+function scratch(length: number): Int32Array {
+  if (scratched.length < length) scratched = new Int32Array(length)
+  return scratched
+}
+
+/** Whether all of `count` levels are 1, in one run. */
+function isOneRun(levels: Uint8Array, count: number): boolean {
+  let head = 0
+  let next = 0
+  for (let shift = 0; shift <= 28; shift += 7) {
+    const byte = levels[next++]
+    head |= (byte & 0x7f) << shift
+    if (byte < 0x80) break
+  }
+  return (head & 1) === 0 && head >>> 1 >= count && levels[next] === 1
+}
+
 /** Marks nulls; returns how many values are there. */
 function readLevels(page: Page, row: number, rows: number, nulls: () => Uint8Array): number {
-  if (page.levels === null) return page.values
   if (row + page.values > rows) throw new RangeError('a column chunk has more values than its row group has rows')
-  const levels = new Int32Array(page.values)
+  if (page.levels === null || isOneRun(page.levels, page.values)) return page.values
+  const levels = scratch(page.values)
   readHybrid(page.levels, 0, 1, levels, page.values)
   let present = 0
   for (let i = 0; i < page.values; i++) present += levels[i]
@@ -235,28 +260,45 @@ function spread<A extends Float64Array | BigInt64Array | Int32Array>(
 }
 
 function plainDoubles({ data, at }: Page, count: number, physicalType: number, into: Float64Array): void {
-  const view = new DataView(data.buffer, data.byteOffset + at, data.byteLength - at)
   switch (physicalType) {
     case PARQUET_TYPE.DOUBLE:
-      new Uint8Array(into.buffer, into.byteOffset, 8 * count).set(data.subarray(at, at + 8 * count))
+      new Uint8Array(into.buffer, into.byteOffset, 8 * count).set(bytesAt(data, at, 8 * count))
       return
-    case PARQUET_TYPE.FLOAT:
-      for (let i = 0; i < count; i++) into[i] = view.getFloat32(4 * i, true)
+    case PARQUET_TYPE.FLOAT: {
+      const values = new Float32Array(aligned(data, at, 4 * count))
+      for (let i = 0; i < count; i++) into[i] = values[i]
       return
-    case PARQUET_TYPE.INT32:
-      for (let i = 0; i < count; i++) into[i] = view.getInt32(4 * i, true)
+    }
+    case PARQUET_TYPE.INT32: {
+      const values = new Int32Array(aligned(data, at, 4 * count))
+      for (let i = 0; i < count; i++) into[i] = values[i]
       return
-    case PARQUET_TYPE.INT64:
-      for (let i = 0; i < count; i++)
-        into[i] = view.getInt32(8 * i + 4, true) * 4294967296 + view.getUint32(8 * i, true)
+    }
+    case PARQUET_TYPE.INT64: {
+      // Low words unsigned, high words signed.
+      const buffer = aligned(data, at, 8 * count)
+      const low = new Uint32Array(buffer)
+      const high = new Int32Array(buffer)
+      for (let i = 0; i < count; i++) into[i] = high[2 * i + 1] * 4294967296 + low[2 * i]
       return
+    }
     default:
       for (let i = 0; i < count; i++) into[i] = (data[at + (i >> 3)] >> (i & 7)) & 1
   }
 }
 
 function plainIntegers({ data, at }: Page, count: number, into: BigInt64Array): void {
-  new Uint8Array(into.buffer, into.byteOffset, 8 * count).set(data.subarray(at, at + 8 * count))
+  new Uint8Array(into.buffer, into.byteOffset, 8 * count).set(bytesAt(data, at, 8 * count))
+}
+
+/** A copy: values begin where they happen to. */
+function aligned(data: Uint8Array, at: number, length: number): ArrayBuffer {
+  return new Uint8Array(bytesAt(data, at, length)).buffer
+}
+
+function bytesAt(data: Uint8Array, at: number, length: number): Uint8Array {
+  if (at + length > data.length) throw new RangeError('a page ends before its values')
+  return data.subarray(at, at + length)
 }
 
 /** Where entries lie if the page's data begins at `base`. */
