@@ -77,11 +77,7 @@ const leasts = new Float64Array(BUCKETS)
 export function summarise(column: ResultColumn, rows: number): ColumnSummary {
   const summary = emptySummary()
   if (isZero(column.nulls, rows) && isZero(column.statuses, rows)) summary.statuses[STATUS.PRESENT] = rows
-  else
-    for (let row = 0; row < rows; row++) {
-      summary.nulls += column.nulls[row]
-      summary.statuses[column.statuses[row]]++
-    }
+  else countStates(summary, column, rows)
   if (column.storage === 'numbers' && column.type.kind !== 'bool')
     addNumbers(summary, column.numbers, column.nulls, rows)
   else if (column.storage === 'bigints')
@@ -93,6 +89,17 @@ export function summarise(column: ResultColumn, rows: number): ColumnSummary {
     }
   }
   return summary
+}
+
+function countStates(summary: ColumnSummary, { nulls, statuses }: ResultColumn, rows: number): void {
+  const counted = new Int32Array(256)
+  let absent = 0
+  for (let row = 0; row < rows; row++) {
+    absent += nulls[row]
+    counted[statuses[row]]++
+  }
+  summary.nulls = absent
+  STATUS_NAMES.forEach((_, status) => (summary.statuses[status] = counted[status]))
 }
 
 /** Four bytes at a time: most columns have no null and one status. */

@@ -2,7 +2,8 @@ import { createResultColumn, resultValue, STATUS, STATUS_NAMES } from '../featur
 import type { ResultColumn, StatusName } from '../features/aggregation/result-column.ts'
 import type { CompiledService } from '../features/kernel/compiled-view.ts'
 import { deriveRow } from '../features/kernel/derive.ts'
-import { readReferences } from '../features/kernel/event-references.ts'
+import { readingOrder, readReferences } from '../features/kernel/event-references.ts'
+import type { ReadingOrder } from '../features/kernel/event-references.ts'
 import { FunctionFailures } from '../features/kernel/function-failures.ts'
 import type { FunctionFailure } from '../features/kernel/function-failures.ts'
 import type { Value, ValueType } from '../features/plan/field-type.ts'
@@ -64,16 +65,17 @@ export function encodeRowGroup(service: CompiledService, task: RowGroupTask): En
   const { plan } = service
   const views = task.results.map((results) => columnsOf(results, task))
   const columns = task.features.map(({ view, feature }) => views[view][feature])
+  const valuesOf = openValues(plan.derived.length === 0)
   const failures = new FunctionFailures()
   if (plan.derived.length > 0) {
-    const read = columns.map((column) => valuesOf(column, task.rows))
+    const read = columns.map(valuesOf)
     columns.splice(0, columns.length, ...read, ...derive(service, task, read, failures))
   }
   const names = addedColumns(plan)
   const parts: Uint8Array[] = []
   const summaries: ColumnSummary[] = []
   const chunks = columns.flatMap((column, i) => {
-    const values = valuesOf(column, task.rows)
+    const values = valuesOf(column)
     const summary = summarise(values, task.rows)
     summaries.push(summary)
     return leafChunks(shapeOf(names[i].name, names[i].type), values, task.rows, summary).map((leaf) => {
@@ -91,8 +93,32 @@ export function encodeRowGroup(service: CompiledService, task: RowGroupTask): En
   return { bytes, chunks, summaries, failures: failures.take() }
 }
 
-function valuesOf(column: ResultColumn | ReferredColumn, rows: number): ResultColumn {
-  return column.storage === 'references' ? readReferences(column.type, column.references, column.of, rows) : column
+/** Features that refer to the same events are read in the same order. With `reuse`, values of one column last until the next is read. */
+function openValues(reuse: boolean): (column: ResultColumn | ReferredColumn) => ResultColumn {
+  const orders = new Map<Int32Array, ReadingOrder>()
+  return (column) => {
+    if (column.storage !== 'references') return column
+    const { references, type, of } = column
+    const order = orders.get(references) ?? readingOrder(references)
+    orders.set(references, order)
+    return readReferences(type, order, of, reuse ? roomFor(type, references.length) : undefined)
+  }
+}
+
+const rooms = new Map<ResultColumn['storage'], ResultColumn>()
+
+function roomFor(type: ValueType, rows: number): ResultColumn {
+  const { storage } = createResultColumn(type, 0)
+  let room = rooms.get(storage)
+  if (room === undefined || room.nulls.length < rows) rooms.set(storage, (room = createResultColumn(type, rows)))
+  const { numbers, bigints, nulls, statuses } = room
+  return {
+    ...room,
+    numbers: numbers.subarray(0, rows),
+    bigints: bigints.subarray(0, rows),
+    nulls: nulls.subarray(0, rows),
+    statuses: statuses.subarray(0, rows),
+  }
 }
 
 function columnsOf(

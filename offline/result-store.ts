@@ -74,13 +74,14 @@ class ResultsInMemory implements ResultStore {
     const to = firstRows[rowGroup + 1]
     return views.map((_, view) => {
       const { columns, references, events } = (this.#held[view] ??= this.#hold(view, null))
+      const slices = new Map<Int32Array | null, Int32Array>()
+      for (const all of references) if (all !== null) slices.set(all, all.subarray(from, to))
       return {
         kind: 'memory',
         columns: columns.map((column, feature) => {
-          const referred = references[feature]
-          if (referred === null) return sliceResults(column, from, to)
-          const of = events[feature]
-          return { storage: 'references', type: column.type, references: referred.subarray(from, to), of }
+          const referred = slices.get(references[feature])
+          if (referred === undefined) return sliceResults(column, from, to)
+          return { storage: 'references', type: column.type, references: referred, of: events[feature] }
         }),
       }
     })

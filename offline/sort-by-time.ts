@@ -1,5 +1,9 @@
 /** Segments up to this long are sorted by insertion. */
 const INSERTION_MAX = 48
+/** Up to this long by merging: the counts of a radix sort would take longer. */
+const MERGE_MAX = 2048
+/** What merging begins with. */
+const RUN = 16
 const DIGIT_BITS = 11
 const DIGITS = 1 << DIGIT_BITS
 
@@ -14,15 +18,34 @@ export class TimeSorter {
     while (sorted < to && keys[sorted] >= keys[sorted - 1]) sorted++
     if (sorted >= to) return
     if (to - from <= INSERTION_MAX) insertionSort(keys, items, sorted, from, to)
+    else if (to - from <= MERGE_MAX) this.#mergeSort(keys, items, from, to)
     else this.#radixSort(keys, items, from, to)
+  }
+
+  #room(length: number): void {
+    if (this.#keys.length >= length) return
+    this.#keys = new Float64Array(Math.max(length, 2 * this.#keys.length))
+    this.#items = new Int32Array(this.#keys.length)
+  }
+
+  /** Sorted runs of a few are merged to runs of twice as many, from one pair of arrays to the other and back. */
+  #mergeSort(keys: Float64Array, items: Int32Array, from: number, to: number): void {
+    const length = to - from
+    this.#room(length)
+    for (let at = from; at < to; at += RUN) insertionSort(keys, items, at + 1, at, Math.min(at + RUN, to))
+    let source = { keys, items, at: from }
+    let target: typeof source = { keys: this.#keys, items: this.#items, at: 0 }
+    for (let run = RUN; run < length; run *= 2) {
+      for (let at = 0; at < length; at += 2 * run)
+        merge(source, target, { at, middle: Math.min(at + run, length), end: Math.min(at + 2 * run, length) })
+      ;[source, target] = [target, source]
+    }
+    this.#finish(source, { keys, items, from, length })
   }
 
   #radixSort(keys: Float64Array, items: Int32Array, from: number, to: number): void {
     const length = to - from
-    if (this.#keys.length < length) {
-      this.#keys = new Float64Array(Math.max(length, 2 * this.#keys.length))
-      this.#items = new Int32Array(this.#keys.length)
-    }
+    this.#room(length)
     let least = Infinity
     let greatest = -Infinity
     for (let i = from; i < to; i++) {
@@ -51,9 +74,34 @@ export class TimeSorter {
       }
       ;[source, target] = [target, source]
     }
+    this.#finish(source, { keys, items, from, length })
+  }
+
+  /** What came to lie in the room of this object goes back. */
+  #finish(source: Sorted, { keys, items, from, length }: Omit<Sorted, 'at'> & { from: number; length: number }): void {
     if (source.keys === keys) return
     keys.set(source.keys.subarray(0, length), from)
     items.set(source.items.subarray(0, length), from)
+  }
+}
+
+interface Sorted {
+  readonly keys: Float64Array
+  readonly items: Int32Array
+  readonly at: number
+}
+
+/** Two runs that follow each other, at…middle − 1 and middle…end − 1; of equal keys those of the first come first. */
+function merge(source: Sorted, target: Sorted, run: { at: number; middle: number; end: number }): void {
+  const { keys, items, at: base } = source
+  const end = base + run.end
+  const middle = base + run.middle
+  let left = base + run.at
+  let right = middle
+  for (let out = target.at + run.at; out < target.at + run.end; out++) {
+    const from = right >= end || (left < middle && keys[left] <= keys[right]) ? left++ : right++
+    target.keys[out] = keys[from]
+    target.items[out] = items[from]
   }
 }
 

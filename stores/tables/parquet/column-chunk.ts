@@ -20,6 +20,9 @@ export const PAGE = { DATA: 0, DICTIONARY: 2, DATA_V2: 3 } as const
 
 /** Beyond this many distinct values a dictionary saves little. */
 const DICTIONARY_MAX = 1 << 14
+/** Compressed pages are smaller than this share. */
+const SMALLER_MIN = 0.7
+const PROBE_BYTES = 1 << 15
 const ZSTD = { [constants.ZSTD_c_compressionLevel]: 1 }
 
 /** The values of one leaf column of a row group; nulls and empty lists are in the levels only. */
@@ -55,7 +58,7 @@ export interface EncodedChunk {
   readonly metadata: ThriftStruct
 }
 
-/** One dictionary page where it pays, one data page; zstd level 1 where that saves a tenth. */
+/** One dictionary page where it pays, one data page; zstd level 1 where that saves three tenths. */
 export function encodeColumnChunk(chunk: LeafChunk): EncodedChunk {
   const dictionary = chunk.dictionary === undefined ? buildDictionary(chunk.values) : worthwhile(chunk.dictionary)
   const plain = dictionary === null ? plainBytes(chunk.values, chunk.physicalType) : null
@@ -63,8 +66,8 @@ export function encodeColumnChunk(chunk: LeafChunk): EncodedChunk {
   const body = plain ?? indexBytes(dictionary as Dictionary, chunk.values.count)
   const data = joined([...levels, body])
   const dictionaryBody = dictionary === null ? null : plainBytes(dictionary.values, chunk.physicalType)
-  const packedData = compressed(data)
-  const codec = packedData.length < data.length * 0.9 ? CODEC.ZSTD : CODEC.UNCOMPRESSED
+  const packedData = isCompressible(data) ? compressed(data) : data
+  const codec = packedData.length < data.length * SMALLER_MIN ? CODEC.ZSTD : CODEC.UNCOMPRESSED
   const pages: Uint8Array[] = []
   let uncompressed = 0
   const add = (
@@ -101,6 +104,13 @@ export function encodeColumnChunk(chunk: LeafChunk): EncodedChunk {
   ])
   const bytes = pages.reduce((sum, page) => sum + page.length, 0)
   return { pages, bytes, metadata: columnMetadata(chunk, { codec, encoding, uncompressed, bytes, dictionaryLength }) }
+}
+
+/** Of a long page one piece from its middle is tried: numbers that compress little take long to compress, and to read again. */
+function isCompressible(data: Uint8Array): boolean {
+  if (data.length < 4 * PROBE_BYTES) return true
+  const from = (data.length - PROBE_BYTES) >> 1
+  return compressed(data.subarray(from, from + PROBE_BYTES)).length < PROBE_BYTES * SMALLER_MIN
 }
 
 /** In one piece: room for what does not get smaller. */
@@ -180,14 +190,19 @@ function buildDictionary(values: LeafValues): Dictionary | null {
   return wordDictionary(values, limit)
 }
 
-/** Distinct values by their bits, in an open hash table. */
+const dictionarySlots = new Int32Array(4 * DICTIONARY_MAX)
+const dictionaryFirsts = new Int32Array(DICTIONARY_MAX)
+let dictionaryCodes = new Int32Array(0)
+
+/** Distinct values by their bits, in an open hash table. The codes last until the next dictionary is made. */
 function wordDictionary({ numbers, count }: LeafValues, limit: number): Dictionary | null {
   const words = new Int32Array(numbers.buffer, numbers.byteOffset, (count * numbers.BYTES_PER_ELEMENT) >> 2)
   const wide = numbers.BYTES_PER_ELEMENT === 8
-  const slots = new Int32Array(4 * DICTIONARY_MAX).fill(-1)
+  const slots = dictionarySlots.fill(-1)
   const mask = slots.length - 1
-  const firsts = new Int32Array(limit)
-  const codes = new Int32Array(count)
+  const firsts = dictionaryFirsts
+  if (dictionaryCodes.length < count) dictionaryCodes = new Int32Array(count)
+  const codes = dictionaryCodes
   let size = 0
   for (let i = 0; i < count; i++) {
     const low = wide ? words[2 * i] : words[i]

@@ -112,7 +112,7 @@ export function readTextChunk(file: number, place: ChunkPlace): ReadTexts {
     plainTexts(page, count, length, from, to)
     starts.push(from)
     ends.push(to)
-    parts.push(page.data)
+    parts.push(page.data.buffer === packedBytes.buffer ? Buffer.from(page.data) : page.data)
     length += page.data.length
     entries += count
   }
@@ -152,8 +152,12 @@ function concatenated(parts: readonly Int32Array[], length: number): Int32Array 
   return all
 }
 
+let packedBytes = Buffer.alloc(0)
+
+/** A page is read before the next one is, but pages of texts are kept: they are never views of the bytes that are read here. */
 function* pagesOf(file: number, place: ChunkPlace): Generator<Page> {
-  const bytes = Buffer.allocUnsafe(place.bytes)
+  if (packedBytes.length < place.bytes) packedBytes = Buffer.allocUnsafeSlow(place.bytes)
+  const bytes = packedBytes.subarray(0, place.bytes)
   for (let at = 0; at < bytes.length;) {
     const read = readSync(file, bytes, at, bytes.length - at, place.start + at)
     if (read === 0) throw new RangeError('the file ends early')
