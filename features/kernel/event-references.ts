@@ -2,14 +2,18 @@ import { createResultColumn, setNull } from '../aggregation/result-column.ts'
 import type { ResultColumn, StatusCode } from '../aggregation/result-column.ts'
 import type { ValueType } from '../plan/field-type.ts'
 import type { Column } from '../values/column.ts'
-import { readsNewest } from './newest-events.ts'
-import type { ViewKernel } from './view-kernel.ts'
+import type { Slot, ViewKernel } from './view-kernel.ts'
 
 /**
  * By feature, for a value that is one event's: the row of that event in the columns where the events were taken from, or `withoutValue(status)`, by place of
  * the result; null for features whose values are written to their result column. A value is then read once, when it is needed, in the order in which it is needed.
  */
 export type EventReferences = readonly (Int32Array | null)[]
+
+/** True for slots whose value is that of one event, the newest: `last` and `latest`, in any window. */
+export function readsNewest(slot: Slot): boolean {
+  return slot.bucketColumn < 0 && (slot.spec.kind === 'last' || slot.spec.kind === 'latest')
+}
 
 const REFERRED = new Set(['number', 'int64', 'bool'])
 

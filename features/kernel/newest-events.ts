@@ -7,11 +7,6 @@ import type { SweepInput } from './sweep.ts'
 import { windowStart } from './track-cells.ts'
 import type { Slot, ViewKernel } from './view-kernel.ts'
 
-/** True for slots whose value is that of one event, the newest: `last` and `latest`, in any window. */
-export function readsNewest(slot: Slot): boolean {
-  return slot.bucketColumn < 0 && (slot.spec.kind === 'last' || slot.spec.kind === 'latest')
-}
-
 /** Of the events that are not null in one set of nulls: the newest visible of each row of a group, −1 without one. */
 interface Newest {
   readonly nulls: Uint8Array | null

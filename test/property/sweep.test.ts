@@ -3,7 +3,9 @@ import { test } from 'node:test'
 import { resultValue, STATUS_NAMES } from '../../features/aggregation/result-column.ts'
 import { createColumnBuilder } from '../../features/kernel/function-results.ts'
 import { StateTable } from '../../features/kernel/state-table.ts'
+import { readingOrder, readReferences, referenceSets } from '../../features/kernel/event-references.ts'
 import { sweep } from '../../features/kernel/sweep.ts'
+import type { SweepInput } from '../../features/kernel/sweep.ts'
 import { createResultColumns, ViewKernel } from '../../features/kernel/view-kernel.ts'
 import type { FieldType, Value } from '../../features/plan/field-type.ts'
 import type { AggregationPlan, FeaturePlan, InputPlan, WindowPlan } from '../../features/plan/view-plan.ts'
@@ -168,7 +170,11 @@ function checkCase(random: Random): void {
   const lying: Event[] = []
   numbers.forEach((number, i) => (lying[number] = events.all[i]))
   const origin = { columns: batchOf(lying).columns, rows: Int32Array.from(numbers) }
-  const swept = sweep(kernel, {
+  const sets = referenceSets(kernel).map((set) => (random.below(2) === 0 ? null : set))
+  const bySet = new Map(sets.map((set) => [set, set === null ? null : new Int32Array(rows.all.length)]))
+  const references = sets.map((set) => bySet.get(set) ?? null)
+  const lies: Pick<SweepInput, 'origin' | 'references'> = random.pick([{}, { origin }, { origin, references }])
+  const written = sweep(kernel, {
     prepared: kernel.prepare(batchOf(events.all)),
     groups: groups.length,
     eventStart: events.start,
@@ -176,7 +182,14 @@ function checkCase(random: Random): void {
     visible: Int32Array.from(rows.all, ({ visible }) => visible),
     t: Float64Array.from(rows.all, ({ t }) => t),
     place,
-    ...(random.below(2) === 0 ? {} : { origin }),
+    ...lies,
+  })
+  const swept = written.map((column, f) => {
+    const referred = lies.references?.[f] ?? null
+    const input = view.plan.features[f].aggregation.input
+    if (referred === null || input === null || !('column' in input)) return column
+    const field = FIELDS.findIndex(({ name }) => name === input.column)
+    return readReferences(column.type, readingOrder(referred), origin.columns[field])
   })
   groups.forEach((group, g) => {
     group.rows.forEach(({ visible, t }, i) => {
