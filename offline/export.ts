@@ -71,7 +71,13 @@ export async function exportTrainingSet(context: OfflineContext, options: Export
   const part = `${out}.part`
   const converted = `${out}.converted.part`
   const spill = `${out}.results.part`
-  const spine = await openSpine(context.tables, { ...plan, path: options.spine, timestamp, copy: `${out}.spine.part` })
+  const spine = await openSpine(context.tables, {
+    ...plan,
+    path: options.spine,
+    timestamp,
+    copy: `${out}.spine.part`,
+    format,
+  })
   let pool: TaskPool | null = null
   try {
     pool = openTaskPool(

@@ -12,6 +12,8 @@ import { sqlText } from '../stores/tables/tables.ts'
 import type { RowSource, Tables } from '../stores/tables/tables.ts'
 import { addedColumns } from './encode-row-group.ts'
 import { failOffline } from './errors.ts'
+import type { OutputFormat } from './output-format.ts'
+import { textColumnsOf } from './spine-text.ts'
 
 /** Row groups of the output have at most this many rows, whatever the spine's have. */
 const ROW_GROUP_MAX = 1 << 20
@@ -37,11 +39,13 @@ export interface SpineOptions {
   readonly views: readonly CompiledView[]
   /** Where a copy may lie. */
   readonly copy: string
+  /** Of the output. */
+  readonly format: OutputFormat
 }
 
 /** Looks a spine over. TM_SPINE_COLUMN, TM_FILE_MISSING, TM_FILE_UNREADABLE. */
 export async function openSpine(tables: Tables, options: SpineOptions): Promise<Spine> {
-  const { path, timestamp, service, views, copy } = options
+  const { path, timestamp, service, views, copy, format } = options
   const { fields, emptyStrings } = spineFields(options)
   const present = await tables.describe(path)
   refuseTwice(
@@ -50,17 +54,13 @@ export async function openSpine(tables: Tables, options: SpineOptions): Promise<
     present.map(({ name }) => name),
   )
   const source = await asSpineError(tables.rowSource(path, fields, { emptyStrings }))
-  const textColumns = new Set(
+  const text = new Set(
     [...views.flatMap(({ plan }) => plan.entity.columns), ...service.plan.request]
       .filter(({ type }) => ['string', 'enum'].includes(type.kind))
       .map(({ name }) => name),
   )
-  const parquet = await parquetOf(
-    tables,
-    path,
-    copy,
-    present.filter(({ name }) => textColumns.has(name)).map(({ name }) => name),
-  )
+  const textColumns = await textColumnsOf(tables, { path, present, text, format })
+  const parquet = await parquetOf(tables, path, copy, textColumns)
   const rows = parquet.rowGroups.reduce((sum, count) => sum + count, 0)
   return { path, rows, parquet, source, timestamp, close: () => rm(copy, { force: true }) }
 }
@@ -102,7 +102,7 @@ function refuseTwice(service: CompiledService, path: string, names: readonly str
     )
 }
 
-/** The file itself where its row groups can be taken over, else a copy. Text columns that are keys stay text in a copy, whatever their values look like. */
+/** The file itself where its row groups can be taken over, else a copy. Text columns are text in a copy, whatever their values look like. */
 async function parquetOf(
   tables: Tables,
   path: string,
