@@ -19,6 +19,12 @@ export const OFFLINE_ERRORS = {
     meaning:
       'By the served clock: at the time of a spine row a view was not live, so that a request got no vector. Leave such rows out, or export by arrival.',
   },
+  TM_SPINE_TOO_LARGE: {
+    disposition: 'reject',
+    status: 422,
+    meaning:
+      'Times, keys and request fields of all spine rows do not fit in the memory that the export may use. Raise --memory to what the message says, or split the spine by rows: the parts give the same rows.',
+  },
   TM_EXPORT_FORMAT: {
     disposition: 'reject',
     status: 422,

@@ -8,7 +8,7 @@ import { addedColumns } from './encode-row-group.ts'
 import type { OfflineContext, Visibility } from './offline-context.ts'
 import { forEachUnit, rangeOf } from './evaluate-view.ts'
 import type { ViewRequest } from './evaluate-view.ts'
-import { defaultMemoryBytes, exportBudget } from './export-budget.ts'
+import { defaultMemoryBytes, exportBudget, refuseLargeSpine, rowBytes } from './export-budget.ts'
 import type { ExportBudget } from './export-budget.ts'
 import { loadExportPlan } from './export-plan.ts'
 import type { ExportPlan } from './export-plan.ts'
@@ -54,7 +54,7 @@ export interface ExportOptions {
   readonly signal?: AbortSignal
   /** Worker threads; 0: none. Default: one per core, none for a small spine. */
   readonly threads?: number
-  /** What the process should stay within; the spine's times and entities are held whatever it is. Default: half of what it may use. */
+  /** What the process should stay within. TM_SPINE_TOO_LARGE where what is held of all spine rows does not fit. Default: half of what it may use. */
   readonly memoryBytes?: number
   /** In place of what follows from `memoryBytes`. */
   readonly budget?: ExportBudget
@@ -62,7 +62,7 @@ export interface ExportOptions {
 
 /**
  * Point-in-time training set: the spine's columns in their order, then features and derived fields, rows in the spine's order; a manifest beside it. Run
- * twice from the same positions: the same bytes. TM_SPINE_COLUMN, TM_SPINE_TOO_LATE, TM_EXPORT_FORMAT, TM_POSITIONS_UNKNOWN.
+ * twice from the same positions: the same bytes. TM_SPINE_COLUMN, TM_SPINE_TOO_LATE, TM_SPINE_TOO_LARGE, TM_EXPORT_FORMAT, TM_POSITIONS_UNKNOWN.
  */
 export async function exportTrainingSet(context: OfflineContext, options: ExportOptions): Promise<Manifest> {
   const { asOf = 'arrival', timestamp = 'timestamp', out, signal } = options
@@ -78,8 +78,11 @@ export async function exportTrainingSet(context: OfflineContext, options: Export
     copy: `${out}.spine.part`,
     format,
   })
+  const memoryBytes = options.memoryBytes ?? defaultMemoryBytes()
+  const held = rowBytes(plan, asOf)
   let pool: TaskPool | null = null
   try {
+    refuseLargeSpine(spine, held, memoryBytes)
     pool = openTaskPool(
       plan.program,
       options.threads ?? (spine.rows <= CALLING_THREAD_ROWS_MAX ? 0 : availableParallelism()),
@@ -95,7 +98,7 @@ export async function exportTrainingSet(context: OfflineContext, options: Export
     const pinned = clock === null ? archived : { ...archived, completeUntil: clock.completeUntil }
     refuseLateRows(rows.t, pinned, asOf)
     const request = await readRequest(context.tables, spine, plan.service)
-    const budget = options.budget ?? exportBudget(options.memoryBytes ?? defaultMemoryBytes(), spine.rows)
+    const budget = options.budget ?? exportBudget(memoryBytes, held * spine.rows + keyBytes(rows))
     const firstRows = firstRowsOf(spine.parquet.rowGroups)
     const results = createResultStore({ views: plan.views, firstRows, bytesMax: budget.resultBytes, folder: spill })
     const failures = await evaluateViews(context, pool, plan, { rows, asOf, clock, pinned, budget, results, options })
@@ -137,6 +140,10 @@ export async function exportTrainingSet(context: OfflineContext, options: Export
     await spine.close()
     for (const path of [part, converted, spill]) await rm(path, { force: true, recursive: true })
   }
+}
+
+function keyBytes({ entities }: SpineRows): number {
+  return [...new Set(entities.map(({ keys }) => keys))].reduce((sum, keys) => sum + keys.bytes, 0)
 }
 
 interface Evaluation {

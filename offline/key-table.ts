@@ -1,4 +1,9 @@
 import { bucketOf } from '../features/values/entity-key.ts'
+import { failOffline } from './errors.ts'
+
+/** Places in the bytes are 32-bit integers, and a table of this many keys still is an array. */
+const BYTES_MAX = 2 ** 31 - 1
+const KEYS_MAX = 2 ** 28
 
 /** Keys as any thread can look them up: an open hash table over shared memory. */
 export interface SharedKeys {
@@ -17,6 +22,12 @@ export class KeyTable {
   /** Valid until the next `add`. */
   get keys(): SharedKeys {
     return this.#keys
+  }
+
+  /** Bytes of memory that it takes. */
+  get bytes(): number {
+    const { slots, starts, bytes } = this.#keys
+    return slots.byteLength + starts.byteLength + bytes.byteLength
   }
 
   /** The number of a key, made if need be. */
@@ -50,10 +61,16 @@ export class KeyTable {
   #grow(bytes: number): void {
     const old = this.#keys
     const held = old.starts[this.size]
+    if (held + bytes > BYTES_MAX || this.size >= KEYS_MAX)
+      throw failOffline(
+        'TM_SPINE_TOO_LARGE',
+        `the spine has more than ${this.size} distinct keys, ${held} bytes of them, which is more than one export holds: split the spine by rows into several exports`,
+        { details: { keys: this.size, bytes: held } },
+      )
     const slots = old.slots.length >> 1
     const grown = emptyKeys(
       4 * (this.size + 1) > old.slots.length ? 2 * slots : slots,
-      Math.max(old.bytes.length, held + bytes > old.bytes.length ? 2 * (held + bytes) : 0),
+      Math.max(old.bytes.length, held + bytes > old.bytes.length ? Math.min(BYTES_MAX, 2 * (held + bytes)) : 0),
     )
     grown.bytes.set(old.bytes.subarray(0, held))
     grown.starts.set(old.starts.subarray(0, this.size + 1))

@@ -152,7 +152,7 @@ export interface KnownOfNumbers {
   readonly max: number
 }
 
-/** The column's leaves for rows 0…rows − 1, ready to encode; they last until the next column's are made. */
+/** The column's leaves for rows 0…rows − 1, ready to encode. */
 export function leafChunks(
   shape: ColumnShape,
   column: ResultColumn,
@@ -282,13 +282,10 @@ function knownOf({ storage, numbers, nulls }: ResultColumn, rows: number): Known
   return known
 }
 
-let presentRoom = new Float64Array(0)
-
 function presentNumbers({ numbers, nulls }: ResultColumn, rows: number, count: number): Float64Array {
-  if (presentRoom.length < count) presentRoom = new Float64Array(count)
-  const present = presentRoom
+  const present = new Float64Array(count)
   for (let row = 0, at = 0; row < rows; row++) if (nulls[row] === 0) present[at++] = numbers[row]
-  return present.subarray(0, count)
+  return present
 }
 
 function narrowed(physicalType: number, values: Float64Array): LeafValues['numbers'] {
