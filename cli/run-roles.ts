@@ -5,8 +5,8 @@ import { StreamRole } from '../streams/stream-role.ts'
 import { createTopics } from '../streams/stream-context.ts'
 import type { StreamContext } from '../streams/stream-context.ts'
 import type { DataGates } from './data-gates.ts'
+import { UntilChanged } from './until-changed.ts'
 
-const IDLE_MS = 5
 /** Between looks whether a worker elsewhere has come closer. */
 const HELD_MS = 20
 /** How often live events are archived: more often makes many small files. */
@@ -40,10 +40,12 @@ export async function runWork(
   let worker = createWorker(context, role)
   let generation: number | null = null
   const reported = new Set<string>()
+  const changed = new UntilChanged(context)
   while (!signal.aborted) {
     const step = await context.gates.enterWork(signal)
     if (step === null) break
     let moved: number
+    await changed.mark()
     try {
       // History was changed: what the worker holds in memory is of the old one.
       if (generation !== null && step.generation !== generation) {
@@ -61,8 +63,10 @@ export async function runWork(
       console.error(`${code}: partition ${name} has stopped, others go on: ${message}`)
     }
     if (role === 'archive') await pause(ARCHIVE_EVERY_MS, undefined, { signal }).catch(() => {})
-    else await new Promise((resolve) => (moved > 0 ? setImmediate(resolve) : setTimeout(resolve, IDLE_MS)))
+    else if (moved > 0) await new Promise((resolve) => setImmediate(resolve))
+    else await changed.wait(signal)
   }
+  changed.close()
   const last = await context.gates.enterWork()
   try {
     if (last?.generation === generation) await worker.settle?.()

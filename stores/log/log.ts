@@ -46,6 +46,15 @@ export interface LogCheckpoints {
   read(name: string): Promise<Uint8Array | null>
 }
 
+/** Tells when a log was appended to, by any process. */
+export interface LogWatch {
+  /** What is appended from now on ends the next wait: to be called before the log is read. */
+  mark(): void
+  /** Resolves once something was appended since the mark, after `timeoutMs`, or if aborted: whether it was, or may have been. One wait at a time. */
+  wait(timeoutMs: number, signal?: AbortSignal): Promise<boolean>
+  close(): void
+}
+
 export interface Log {
   /** Checkpoints that `appendAll` sets in the transaction of its records; null where the store cannot (Kafka): they are then kept elsewhere, and set after the append. */
   readonly checkpoints: LogCheckpoints | null
@@ -79,14 +88,8 @@ export interface Log {
   endOffset(topic: string, partition: number): Promise<number>
   /** The first offset still held. */
   startOffset(topic: string, partition: number): Promise<number>
-  /** Resolves when the partition's end may have passed `offset`, or the signal aborts, or after `timeoutMs`. */
-  waitForAppend(
-    topic: string,
-    partition: number,
-    offset: number,
-    timeoutMs: number,
-    signal?: AbortSignal,
-  ): Promise<void>
+  /** Watches all topics. */
+  watch(): LogWatch
   /** The clock that stamps appends, epoch ms (simulated where the deployment's clock is). */
   now(): number
   /**

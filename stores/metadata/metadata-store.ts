@@ -9,5 +9,7 @@ export interface MetadataStore {
   writeProgress(scope: string, key: string, value: unknown): Promise<void>
   /** All checkpoints of a scope, by key. */
   listProgress<T>(scope: string): Promise<ReadonlyMap<string, T>>
+  /** Another number once another process has changed something. Cheap. */
+  version(): Promise<number>
   close(): Promise<void>
 }

@@ -237,18 +237,28 @@ export function logContract(name: string, fixture: (context: TestContext) => Pro
     assert.equal(await log.endOffset('b', 0), 1)
   })
 
-  check('waiting ends with an append by another handle, an abort or the timeout', async (log, { open }) => {
+  check('a wait ends with an append since the mark by any handle, an abort or the timeout', async (log, { open }) => {
     await log.createTopic('a', { partitions: 1 })
     const other = await open()
-    const woken = log.waitForAppend('a', 0, 0, 60_000)
+    const watch = log.watch()
+    watch.mark()
+    const woken = watch.wait(60_000)
     await other.append('a', 0, [bytes(1)])
-    await woken
-    await log.waitForAppend('a', 0, 0, 60_000)
-    await log.waitForAppend('a', 0, 1, 5)
+    assert.equal(await woken, true)
+    assert.equal((await log.read('a', 0, 0, 1)).length, 1)
+    // Appended between the mark and the wait.
+    watch.mark()
+    await other.append('a', 0, [bytes(2)])
+    assert.equal(await watch.wait(60_000), true)
+    watch.mark()
+    assert.equal(await watch.wait(5), false)
     const abort = new AbortController()
-    const aborted = log.waitForAppend('a', 0, 1, 60_000, abort.signal)
+    const aborted = watch.wait(60_000, abort.signal)
     abort.abort()
-    await aborted
+    assert.equal(await aborted, false)
+    assert.equal(await watch.wait(60_000, abort.signal), false)
+    watch.close()
+    watch.close()
   })
 
   check('closing twice is harmless and the records are there after reopening', async (log, { open }) => {

@@ -18,6 +18,11 @@ for (const name of ['kernel', 'stream-embedded', 'pit-export', 'as-of-join', 'pi
   })
 }
 
+test('benchmark freshness measures a running start: idle, single events, under load', () => {
+  const { name, parts, ratio } = smoke('freshness', process.env)
+  assert.deepEqual([name, parts.length, ratio], ['freshness', 3, Math.min(...parts.map((part) => part.ratio))])
+})
+
 function temporaryCache(context: TestContext): string {
   const cache = mkdtempSync(join(tmpdir(), 'tidemark-bench-'))
   context.after(() => rmSync(cache, { recursive: true, force: true }))

@@ -10,10 +10,12 @@ import type {
   LogCheckpoint,
   LogCheckpoints,
   LogRecord,
+  LogWatch,
   TopicAppend,
   TopicInfo,
   TopicOptions,
 } from '../log.ts'
+import { LmdbLogWatch } from './watch.ts'
 
 /*
  * Keys and values of the environment (integers big-endian, so that key order is offset order):
@@ -22,13 +24,13 @@ import type {
  *   'n'                                        → varint next topic number
  *   'e' u32 topic, u32 partition               → varint end offset, f64 last append time
  *   'c'                                        → f64 settled time: no append is stamped earlier
+ *   'v'                                        → f64 count of appends, by which who waits for one notices it
  *   'k' name                                   → a checkpoint
  *   'r' u32 topic, u32 partition, u64 offset   → f64 append time, value
  */
 const SETTLED_KEY = Buffer.from('c')
-const POLL_MS_MIN = 1
+const COUNT_KEY = Buffer.from('v')
 const TRIMMED_RECORDS = 5000
-const POLL_MS_MAX = 20
 
 export interface LmdbLogOptions {
   readonly path: string
@@ -37,7 +39,7 @@ export interface LmdbLogOptions {
 }
 
 export async function openLmdbLog(options: LmdbLogOptions): Promise<Log> {
-  return new LmdbLog(openEnvironment(options.path), options.now)
+  return new LmdbLog(openEnvironment(options.path), options)
 }
 
 interface Topic extends TopicInfo {
@@ -48,10 +50,12 @@ class LmdbLog implements Log {
   readonly now: () => number
   readonly checkpoints: LogCheckpoints = { read: (name) => this.#checkpoint(name) }
   readonly #db: BinaryDatabase
+  readonly #path: string
   #closed = false
 
-  constructor(db: BinaryDatabase, now: () => number) {
+  constructor(db: BinaryDatabase, { path, now }: LmdbLogOptions) {
     this.#db = db
+    this.#path = path
     this.now = now
   }
 
@@ -119,6 +123,7 @@ class LmdbLog implements Log {
       for (const append of appends) this.#checkEnd(append)
       const settled = this.#settled()
       if (checkpoint !== undefined) this.#db.putSync(Buffer.from(`k${checkpoint.name}`), Buffer.from(checkpoint.value))
+      if (appends.some(({ values }) => values.length > 0)) this.#db.putSync(COUNT_KEY, doubleBytes(this.#appends() + 1))
       return appends.map((append) => this.#appendOne(append, settled))
     })
     await this.#db.flushed
@@ -135,13 +140,15 @@ class LmdbLog implements Log {
   async settledTime(): Promise<number> {
     const time = this.#db.transactionSync(() => {
       const settled = Math.max(this.#settled(), Math.floor(this.now()))
-      const bytes = Buffer.alloc(8)
-      bytes.writeDoubleLE(settled)
-      this.#db.putSync(SETTLED_KEY, bytes)
+      this.#db.putSync(SETTLED_KEY, doubleBytes(settled))
       return settled
     })
     await this.#db.flushed
     return time
+  }
+
+  #appends(): number {
+    return this.#db.getBinary(COUNT_KEY)?.readDoubleLE(0) ?? 0
   }
 
   #settled(): number {
@@ -240,22 +247,12 @@ class LmdbLog implements Log {
     return this.#end({ number }, partition).offset
   }
 
-  async waitForAppend(
-    topic: string,
-    partition: number,
-    offset: number,
-    timeoutMs: number,
-    signal?: AbortSignal,
-  ): Promise<void> {
-    let pause = POLL_MS_MIN
-    let waited = 0
-    while (!this.#closed && signal?.aborted !== true && waited < timeoutMs) {
-      if ((await this.endOffset(topic, partition)) > offset) return
-      const ms = Math.min(pause, timeoutMs - waited)
-      await new Promise((resolve) => setTimeout(resolve, ms))
-      waited += ms
-      pause = Math.min(pause * 2, POLL_MS_MAX)
+  watch(): LogWatch {
+    const count = (): number => {
+      this.#db.resetReadTxn()
+      return this.#appends()
     }
+    return new LmdbLogWatch(count, this.#path)
   }
 
   async close(): Promise<void> {
@@ -293,6 +290,12 @@ class LmdbLog implements Log {
 
 function describe(topic: Topic): TopicInfo {
   return { name: topic.name, incarnation: topic.incarnation, partitions: topic.partitions }
+}
+
+function doubleBytes(value: number): Buffer {
+  const bytes = Buffer.alloc(8)
+  bytes.writeDoubleLE(value)
+  return bytes
 }
 
 function u32(value: number): Buffer {

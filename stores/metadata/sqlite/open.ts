@@ -1,6 +1,7 @@
 import { mkdirSync, statfsSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
+import type { StatementSync } from 'node:sqlite'
 import { Kysely } from 'kysely'
 import { failStore } from '../../errors.ts'
 import { diskFull } from '../../store-failure.ts'
@@ -24,7 +25,7 @@ export async function openSqliteMetadata(path: string): Promise<MetadataStore> {
     await db.destroy()
     throw error
   }
-  return new SqliteMetadataStore(db)
+  return new SqliteMetadataStore(db, database)
 }
 
 function openDatabase(path: string): DatabaseSync {
@@ -58,10 +59,16 @@ async function migrate(database: DatabaseSync, db: Kysely<MetadataTables>, path:
 
 class SqliteMetadataStore implements MetadataStore {
   readonly db: Kysely<MetadataTables>
+  readonly #version: StatementSync
   #closed = false
 
-  constructor(db: Kysely<MetadataTables>) {
+  constructor(db: Kysely<MetadataTables>, database: DatabaseSync) {
     this.db = db
+    this.#version = database.prepare('pragma data_version')
+  }
+
+  async version(): Promise<number> {
+    return Number(this.#version.get()?.data_version)
   }
 
   async readProgress<T>(scope: string, key: string): Promise<T | null> {
