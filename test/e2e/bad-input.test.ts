@@ -12,7 +12,7 @@ import { openSqliteMetadata } from '../../stores/metadata/sqlite/open.ts'
 import { archiveFiles } from '../../stores/tables/archive-files.ts'
 import { countDeadLetters } from '../../streams/dead-letter-counts.ts'
 import { produce } from '../../streams/produce.ts'
-import { tidemark } from '../support/cli-process.ts'
+import { tidemark, tidemarkAlone } from '../support/cli-process.ts'
 import { hasErrorCode, temporaryFolder } from '../support/folders.ts'
 import { Platform } from '../support/platform.ts'
 import { PAYMENTS, temporaryProject } from '../support/project.ts'
@@ -300,27 +300,27 @@ test(
     mkdirSync(join(project, 'features'), { recursive: true })
     writeFileSync(join(project, 'package.json'), '{"type":"module"}')
     writeFileSync(join(project, 'features/card.ts'), PAYMENTS)
-    assert.equal((await tidemark(project, 'apply')).code, 0)
+    assert.equal((await tidemarkAlone(project, 'apply')).code, 0)
     const events = await temporaryFolder(context)
     const file = join(events, 'events.jsonl')
     const lines = Array.from({ length: 5000 }, (_, i) =>
       JSON.stringify({ card_id: `c${i % 50}`, merchant: `m${Math.sin(i)}`, amount: 1, paid_at: Date.now() - 1000 }),
     )
     writeFileSync(file, lines.join('\n'))
-    assert.equal((await tidemark(project, 'produce', 'payments', file)).code, 0)
+    assert.equal((await tidemarkAlone(project, 'produce', 'payments', file)).code, 0)
     const full = fill(folder)
-    const failed = await tidemark(project, 'produce', 'payments', file)
+    const failed = await tidemarkAlone(project, 'produce', 'payments', file)
     assert.equal(failed.code, 1)
     assert.match(failed.stderr, /^TM_DISK_FULL: .*free space/m)
     assert.doesNotMatch(failed.stderr, /^ {4}at /m)
     rmSync(full)
-    assert.equal((await tidemark(project, 'produce', 'payments', file)).code, 0)
+    assert.equal((await tidemarkAlone(project, 'produce', 'payments', file)).code, 0)
 
-    const statuses = JSON.parse((await tidemark(project, '--json', 'status')).stdout) as { caughtUp: boolean }
+    const statuses = JSON.parse((await tidemarkAlone(project, '--json', 'status')).stdout) as { caughtUp: boolean }
     assert.equal(statuses.caughtUp, true)
     let counted = 0
     for (const card of ['c0', 'c1']) {
-      const got = await tidemark(project, '--json', 'get', 'fraud', `card_id=${card}`, 'amount=1')
+      const got = await tidemarkAlone(project, '--json', 'get', 'fraud', `card_id=${card}`, 'amount=1')
       const { rows } = JSON.parse(got.stdout) as { rows: { values: number[] }[] }
       counted += rows[0].values[0]
     }
@@ -331,7 +331,7 @@ test(
     assert.ok(tokens.includes('archive') && existsSync(join(project, '.tidemark/log/data.mdb')))
 
     execFileSync('mount', ['-o', 'remount,ro', folder])
-    const readOnly = await tidemark(project, 'produce', 'payments', file)
+    const readOnly = await tidemarkAlone(project, 'produce', 'payments', file)
     assert.equal(readOnly.code, 1)
     assert.match(readOnly.stderr, /^TM_DATA_READ_ONLY: /m)
   },

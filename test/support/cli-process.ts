@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
-import { execFile, spawn } from 'node:child_process'
+import { execFile, fork, spawn } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
 import type { TestContext } from 'node:test'
 
 export interface Run {
@@ -11,8 +12,54 @@ export interface Run {
 
 const NODE_FLAGS = ['--disable-warning=ExperimentalWarning', 'cli/main.ts']
 
-/** Runs a command of this checkout on a project to its end. */
-export function tidemark(project: string, ...args: string[]): Promise<Run> {
+/** Commands that go on until they are told to stop: each in a process of its own. */
+const LASTING: readonly string[] = ['start', 'stream', 'archive', 'serve']
+let worker: ChildProcess | null = null
+let isWorking = false
+
+/**
+ * Runs a command of this checkout on a project to its end: in a process that runs one command after another, as most of a command's time is the start of
+ * its process; in one of its own where that is at work.
+ */
+export async function tidemark(project: string, ...args: string[]): Promise<Run> {
+  if (isWorking || args.some((arg) => LASTING.includes(arg))) return tidemarkAlone(project, ...args)
+  isWorking = true
+  try {
+    return await inWorker(['--project', project, ...args])
+  } finally {
+    isWorking = false
+  }
+}
+
+async function inWorker(args: readonly string[]): Promise<Run> {
+  worker ??= fork('test/support/command-worker.ts', {
+    execArgv: NODE_FLAGS.slice(0, 1),
+    stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+  })
+  const { channel } = worker
+  const working = worker
+  const ended = new AbortController()
+  worker.ref()
+  channel?.ref()
+  try {
+    working.send(args)
+    const [answer] = (await Promise.race([
+      once(working, 'message', { signal: ended.signal }),
+      once(working, 'exit', { signal: ended.signal }).then(([code]) =>
+        assert.fail(`the process of the commands ended with ${code}: ${args.join(' ')}`),
+      ),
+    ])) as [Run]
+    return answer
+  } finally {
+    ended.abort()
+    // An idle one keeps no test from ending, and ends with it.
+    working.unref()
+    channel?.unref()
+  }
+}
+
+/** As `tidemark`, in a process of its own. */
+export function tidemarkAlone(project: string, ...args: string[]): Promise<Run> {
   return new Promise((resolve) => {
     execFile(process.execPath, [...NODE_FLAGS, '--project', project, ...args], (error, stdout, stderr) => {
       resolve({ code: error === null ? 0 : Number(error.code), stdout, stderr })
