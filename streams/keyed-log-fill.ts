@@ -5,6 +5,7 @@ import type { TopicAppend } from '../stores/log/log.ts'
 import type { Sequence } from './block.ts'
 import { payloadOf, arrivalOf } from './dead-letters.ts'
 import type { StoredLetter } from './dead-letters.ts'
+import { readBlock } from './keyed-reader.ts'
 import { decodeJson } from './decode-json.ts'
 import { orderPieces } from './donor-order.ts'
 import type { PieceGroup } from './donor-order.ts'
@@ -18,7 +19,7 @@ import { beginTakeOver, columnsAs, endTakeOver } from './take-over.ts'
 import type { SourceFeeds } from './source-feeds.ts'
 import { keyedTopic, sourceTopic } from './stream-context.ts'
 import type { StreamContext } from './stream-context.ts'
-import { decodeKeyedBlock, decodeKeyedSequences } from './thinned-block.ts'
+import { decodeKeyedSequences } from './thinned-block.ts'
 
 const FETCH_BYTES = 4 << 20
 /** Events read in one step, about. */
@@ -149,7 +150,7 @@ export class KeyedLogFill {
 
   async #readBlock({ topic, partition, offset, first, source }: BlockPiece): Promise<OriginEvents> {
     const [record] = await this.#context.log.read(topic, partition, offset, 1)
-    const block = decodeKeyedBlock(record.value, source.fields)
+    const block = readBlock(record, source.fields, `${topic}/${partition}`)
     const rows = Int32Array.from({ length: block.length - first }, (_, i) => first + i)
     const events = pickEvents({ ...block, columns: columnsAs(this.#keyedLog.source, source, block) }, rows)
     return { ...events, arrival: events.arrival.map((time) => (Number.isNaN(time) ? record.appendTime : time)) }

@@ -48,7 +48,8 @@ export function acceptBlock(
   }
 }
 
-function readBlock(record: LogRecord, fields: readonly FieldPlan[], where: string): Block {
+/** A record's block, whichever reader needs it. TM_BLOCK_UNREADABLE. */
+export function readBlock(record: LogRecord, fields: readonly FieldPlan[], where: string): Block {
   try {
     return decodeKeyedBlock(record.value, fields)
   } catch (error) {

@@ -3,7 +3,7 @@ import { sourceLogName } from '../../features/plan/source-plan.ts'
 import type { SourcePlan } from '../../features/plan/source-plan.ts'
 import { ForgottenKeys } from '../../registry/forgotten-keys.ts'
 import type { KeyedLog } from '../../registry/keyed-logs.ts'
-import { groupByKeyedLog } from '../../registry/keyed-logs.ts'
+import { everyKeyedLog } from '../every-keyed-log.ts'
 import { keyedTopic } from '../stream-context.ts'
 import type { StreamContext } from '../stream-context.ts'
 import type { ForgottenKey } from './forgotten-key.ts'
@@ -56,7 +56,7 @@ export async function forgetKey(
   const held = await list.of(hash)
   await list.write(hash, { entity: key.entity.name, at: now, isDone: false, removed: held?.removed ?? {} })
 
-  const keyedLogs = (await everyKeyedLog(context)).filter(({ source }) => key.isIn(source))
+  const keyedLogs = (await everyKeyedLog(context.registry)).filter(({ source }) => key.isIn(source))
   const sources = await everySource(context, keyedLogs, key)
   const jobs: (() => Promise<void>)[] = [
     ...keyedLogs.map((keyedLog) => () => settleStates(context, key, { keyedLog, list, now, result })),
@@ -109,12 +109,6 @@ async function settleStates(
     }
     result.states += await rebuildStates(context, key, { keyedLog, partition, entities })
   }
-}
-
-/** Every keyed log that any view version ever had: what is no longer read holds events all the same. */
-async function everyKeyedLog({ registry }: StreamContext): Promise<KeyedLog[]> {
-  const versions = await registry.viewVersions()
-  return groupByKeyedLog(await Promise.all(versions.map(({ version }) => registry.view(version))))
 }
 
 async function everySource(

@@ -10,8 +10,9 @@ import type { DeadLetter, StoredLetter } from '../dead-letters.ts'
 import { LetterOutcomes } from '../dead-letter-outcomes.ts'
 import { decodeEvents } from '../decode-events.ts'
 import { joinLines, splitLines } from '../event-lines.ts'
+import { readBlock } from '../keyed-reader.ts'
 import type { EventLine } from '../event-lines.ts'
-import { decodeKeyedBlock, thinBlock } from '../thinned-block.ts'
+import { thinBlock } from '../thinned-block.ts'
 import type { ForgottenKey } from './forgotten-key.ts'
 
 const FETCH_BYTES = 4 << 20
@@ -53,8 +54,8 @@ export async function thinKeyedLog(
 ): Promise<number> {
   let events = 0
   for (let partition = 0; partition < partitions; partition++)
-    await rewriteRecords(log, keyedTopic(keyedLog.name), partition, ({ value }) => {
-      const block = decodeKeyedBlock(value, keyedLog.source.fields)
+    await rewriteRecords(log, keyedTopic(keyedLog.name), partition, (record) => {
+      const block = readBlock(record, keyedLog.source.fields, `${keyedLog.name}/${partition}`)
       const removed = key.rowsOf(keyedLog.source, block.columns, block.length)
       const count = removed.reduce((sum, one) => sum + one, 0)
       events += count

@@ -3,9 +3,9 @@ import { entityKeysOfBatch } from '../../features/values/entity-key.ts'
 import { archiveFiles } from '../../stores/tables/archive-files.ts'
 import { sqlName, sqlText } from '../../stores/tables/tables.ts'
 import { entityColumns } from '../keyed-append.ts'
+import { readBlock } from '../keyed-reader.ts'
 import { keyedTopic } from '../stream-context.ts'
 import type { StreamContext } from '../stream-context.ts'
-import { decodeKeyedBlock } from '../thinned-block.ts'
 import type { ForgottenKey } from './forgotten-key.ts'
 
 const FETCH_BYTES = 4 << 20
@@ -40,8 +40,8 @@ export async function touchedEntities(
     const records = await context.log.read(topic.name, partition, next, FETCH_BYTES)
     if (records.length === 0) return [...found.values()]
     next = records[records.length - 1].offset + 1
-    for (const { value } of records) {
-      const { columns, length } = decodeKeyedBlock(value, source.fields)
+    for (const record of records) {
+      const { columns, length } = readBlock(record, source.fields, `${keyedLog.name}/${partition}`)
       const about = key.rowsOf(source, columns, length)
       if (!about.includes(1)) continue
       const { distinct, keyOf } = entityKeysOfBatch(entity, entityColumns(source, entity, columns), length)

@@ -68,9 +68,9 @@ export async function planRepair(
 ): Promise<PartitionRepair> {
   // Before the log is read: what a producer has noted as sent is then in what is read.
   const producers = await producersOf(context, keyedLog, partition)
-  const { oldest, behind, ahead } = await readPositions(context, keyedLog, partition)
+  const { behind, ahead } = await readPositions(context, keyedLog, partition)
   const plan = new RepairPlan(context, keyedLog, partition, { producers, options, ahead })
-  await plan.walkRead(oldest, behind.offset)
+  await plan.walkRead(behind)
   await plan.walk(behind)
   return plan
 }
@@ -81,12 +81,12 @@ interface ReadPosition {
   readonly highest: ReadonlyMap<string, Sequence>
 }
 
-/** Of applier and archive: the one that has read less, the one that has read more; and where an applier begins that finds an idle bucket far behind. */
+/** Of applier and archive: the one that has read less, and the one that has read more. */
 async function readPositions(
   context: StreamContext,
   keyedLog: KeyedLog,
   partition: number,
-): Promise<{ readonly oldest: number; readonly behind: ReadPosition; readonly ahead: ReadPosition }> {
+): Promise<{ readonly behind: ReadPosition; readonly ahead: ReadPosition }> {
   const topic = await context.log.topic(keyedTopic(keyedLog.name))
   const place = { keyedLog: keyedLog.name, incarnation: topic?.incarnation ?? '', partition }
   const file = topic === null ? undefined : (await archiveFiles(context, place)).at(-1)
@@ -97,14 +97,10 @@ async function readPositions(
           offset: file.lastOffset + 1,
           highest: OriginFilter.decode(Buffer.from(file.origins, 'base64')).highest,
         }
-  const markers = await context.online.markers(keyedLog.name, bucketsOf(context, partition))
-  const marker = newestMarker(markers)
-  if (marker === null) return { oldest: archived.offset, behind: archived, ahead: archived }
+  const marker = newestMarker(await context.online.markers(keyedLog.name, bucketsOf(context, partition)))
+  if (marker === null) return { behind: archived, ahead: archived }
   const applied = { offset: marker.nextOffset, highest: OriginFilter.decode(marker.origins).highest }
-  const oldest = markers.reduce((least, one) => Math.min(least, one?.nextOffset ?? least), applied.offset)
-  return applied.offset < archived.offset
-    ? { oldest, behind: applied, ahead: archived }
-    : { oldest, behind: archived, ahead: applied }
+  return applied.offset < archived.offset ? { behind: applied, ahead: archived } : { behind: archived, ahead: applied }
 }
 
 class RepairPlan implements PartitionRepair {
@@ -151,13 +147,39 @@ class RepairPlan implements PartitionRepair {
     for (const offset of this.#damaged) this.#skipDamaged(offset)
   }
 
-  /** What applier and archive have read: only an applier with idle buckets may come by again. */
-  async walkRead(from: number, until: number): Promise<void> {
-    if (from >= until) return
-    for await (const { offset, value } of this.#records(from)) {
-      if (offset >= until) return
-      if (this.#decode(value) === null) this.#skipDamaged(offset)
+  /**
+   * What applier and archive have read: appliers with idle buckets come by again, fills and `forget` read all of it. A damaged block is made whole from
+   * events that both have, and no others; else it is skipped. Nothing else is changed there.
+   */
+  async walkRead({ offset: until, highest }: ReadPosition): Promise<void> {
+    const { log } = this.#context
+    const topic = keyedTopic(this.keyedLog.name)
+    const start = (await log.topic(topic)) === null ? 0 : await log.startOffset(topic, this.partition)
+    const restore = async (origin: string, upTo: Sequence): Promise<void> => {
+      // Where the log was cut, what an origin sent before is not missing.
+      const after = this.#highest.get(origin) ?? (start === 0 ? NO_SEQUENCE : upTo)
+      const producer = this.#producers.get(origin)
+      const isRead = !isAfter(upTo.offset, upTo.index, highest.get(origin) ?? NO_SEQUENCE)
+      if (
+        this.#damaged.length > 0 &&
+        isRead &&
+        isAfter(upTo.offset, upTo.index, after) &&
+        producer?.holds(after) === true
+      )
+        await this.#restore(producer, { after, until: upTo })
     }
+    for await (const { offset, value } of this.#records(start)) {
+      if (offset >= until) break
+      const block = this.#decode(value)
+      if (block === null) {
+        this.#damaged.push(offset)
+        continue
+      }
+      await restore(block.origin, block.previous)
+      this.#advance(offset, block)
+    }
+    for (const [origin, last] of highest) await restore(origin, last)
+    for (const offset of this.#damaged.splice(0)) this.#skipDamaged(offset)
   }
 
   async *#records(from: number): AsyncIterable<LogRecord> {
@@ -181,6 +203,10 @@ class RepairPlan implements PartitionRepair {
     const seen = this.#highest.get(block.origin) ?? NO_SEQUENCE
     const { previous } = block
     if (isAfter(previous.offset, previous.index, seen) && !(await this.#closeGap(offset, block, seen))) return
+    this.#advance(offset, block)
+  }
+
+  #advance(offset: number, block: Block): void {
     const last = lastSequence(block)
     if (!isAfter(last.offset, last.index, this.#highest.get(block.origin) ?? NO_SEQUENCE)) return
     this.#highest.set(block.origin, last)

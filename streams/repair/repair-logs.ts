@@ -1,4 +1,5 @@
 import type { Block } from '../block.ts'
+import { everyKeyedLog } from '../every-keyed-log.ts'
 import { keyedTopic } from '../stream-context.ts'
 import type { StreamContext } from '../stream-context.ts'
 import { linkBlock } from '../thinned-block.ts'
@@ -23,7 +24,8 @@ export interface RepairRunOptions extends RepairOptions {
  */
 export async function repairLogs(context: StreamContext, options: RepairRunOptions): Promise<Fault[]> {
   const faults: Fault[] = []
-  const keyedLogs = await context.registry.keyedLogs()
+  // Those that nothing reads now too: forget, fills and versions that come back read them.
+  const keyedLogs = await everyKeyedLog(context.registry)
   const total = keyedLogs.length * context.partitions
   let partitions = 0
   for (const keyedLog of keyedLogs) {
