@@ -55,7 +55,7 @@ async function platformOf(context: TestContext, random: Random): Promise<Platfor
 }
 
 function writeSpine(random: Random, path: string): void {
-  const rows = Array.from({ length: random.below(400) }, (_, i) => {
+  const rows = Array.from({ length: 1 + random.below(400) }, (_, i) => {
     const card = random.below(15) === 0 ? '' : `c${random.below(35)}`
     return [card, random.pick(['a', 'ü', 'z']), random.below(4) - 2, START + random.below(70 * HOUR), i / 8].join(',')
   })
