@@ -13,6 +13,7 @@ import { openSqliteMetadata } from '../stores/metadata/sqlite/open.ts'
 import type { MetadataStore } from '../stores/metadata/metadata-store.ts'
 import { openFileObjects } from '../stores/objects/files/open.ts'
 import { openLmdbOnline } from '../stores/online/lmdb/open.ts'
+import type { OnlineStore } from '../stores/online/online-store.ts'
 import { openTables } from '../stores/tables/open-tables.ts'
 import { STATE_GRACE_MS } from '../streams/parked-views.ts'
 import type { StreamContext } from '../streams/stream-context.ts'
@@ -63,7 +64,7 @@ export async function openProject(directory: string): Promise<Project> {
   const gates = new DataGates(dataFolder)
   const storesOpen = await gates.openStores()
   const log = await openLmdbLog({ path: join(dataFolder, 'log'), now })
-  const online = await openLmdbOnline({ path: join(dataFolder, 'online'), now })
+  const online = await openOnline(config.online, dataFolder, now)
   const metadata = await openSqliteMetadata(join(dataFolder, 'metadata.sqlite'))
   const objects = await openFileObjects({ path: join(dataFolder, 'objects') })
   const tables = await openTables({ temporaryFolder: join(dataFolder, 'duckdb') })
@@ -102,6 +103,14 @@ export async function openProject(directory: string): Promise<Project> {
       storesOpen.release()
     },
   }
+}
+
+/** Redis tells the time itself: one clock for all who share it. */
+async function openOnline(url: string | undefined, dataFolder: string, now: () => number): Promise<OnlineStore> {
+  if (url === undefined || url === 'embedded') return openLmdbOnline({ path: join(dataFolder, 'online'), now })
+  // Loaded where it is used: the client takes some 100 ms.
+  const { openRedisOnline } = await import('../stores/online/redis/open.ts')
+  return openRedisOnline({ url })
 }
 
 interface Layout {

@@ -19,10 +19,10 @@ const BUCKETS_MAX = 65_536
 const MESSAGE_BYTES_LEAST = 16_384
 
 const CHECKS: { readonly [K in keyof ProjectConfig]-?: Check } = {
-  log: engine,
-  online: engine,
-  metadata: engine,
-  objects: engine,
+  log: embeddedOnly,
+  online: onlineEngine,
+  metadata: embeddedOnly,
+  objects: embeddedOnly,
   port: wholeNumber(0, 65_535),
   buckets: wholeNumber(1, BUCKETS_MAX),
   partitions: wholeNumber(1, BUCKETS_MAX),
@@ -55,15 +55,31 @@ export async function projectSettings(root: string, environment: NodeJS.ProcessE
   for (const [name, variable] of Object.entries(ENGINES_ENVIRONMENT)) {
     const value = environment[variable]
     if (value === undefined || value === '') continue
-    const expected = engine(value)
+    const expected = CHECKS[name as keyof typeof ENGINES_ENVIRONMENT](value)
     if (expected !== null) throw failCli('TM_CONFIG', `${variable} ${expected}`, { details: { setting: variable } })
     config[name] = value
   }
+  const { clock, online = 'embedded' }: ProjectConfig = config
+  if (clock !== undefined && online !== 'embedded')
+    throw failCli(
+      'TM_CONFIG',
+      'clock is set, and a simulated clock works with embedded stores only: unset it, or online',
+      {
+        details: { setting: 'clock' },
+      },
+    )
   return config
 }
 
-function engine(value: unknown): string | null {
+function embeddedOnly(value: unknown): string | null {
   return value === 'embedded' ? null : `is ${describeValue(value)}: this version has the embedded store only; unset it`
+}
+
+const REDIS_SCHEMES = /^(rediss?|redis-cluster|redis-sentinel):\/\//
+
+function onlineEngine(value: unknown): string | null {
+  if (value === 'embedded' || (typeof value === 'string' && REDIS_SCHEMES.test(value))) return null
+  return `must be 'embedded', redis://host:port, rediss://host:port, redis-cluster://host:port,host:port or redis-sentinel://host:port,host:port/primary-name, found ${describeValue(value)}`
 }
 
 function wholeNumber(least: number, greatest: number): Check {

@@ -30,6 +30,32 @@ export const STORE_ERRORS = {
     meaning:
       'The online store was filled from another incarnation of the keyed log. Its states do not belong to this log; rebuild them.',
   },
+  TM_ONLINE_UNAVAILABLE: {
+    disposition: 'retry',
+    status: 503,
+    meaning: 'The online store (Redis) does not answer. Start it, or correct `TIDEMARK_ONLINE`; it is tried again.',
+  },
+  TM_ONLINE_FULL: {
+    disposition: 'retry',
+    status: 503,
+    meaning: 'The online store (Redis) is at its `maxmemory`. Raise it: nothing stored is lost.',
+  },
+  TM_ONLINE_REFUSED: {
+    disposition: 'halt',
+    status: 500,
+    meaning: 'The online store (Redis) refused a command, for example for lack of rights. The message has its words.',
+  },
+  TM_ONLINE_EVICTION: {
+    disposition: 'halt',
+    status: 500,
+    meaning:
+      'The eviction policy of the online store (Redis) could drop states without a word. Set `maxmemory-policy noeviction`.',
+  },
+  TM_CONFIG_ONLINE: {
+    disposition: 'reject',
+    status: 422,
+    meaning: '`TIDEMARK_ONLINE` is no address of an online store. The message says what is expected.',
+  },
   TM_KEY_TOO_LONG: {
     disposition: 'dead-letter',
     status: 422,

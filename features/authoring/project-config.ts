@@ -1,6 +1,7 @@
 /** `tidemark.config.ts`: the same settings as the environment's, which win. */
 export interface ProjectConfig {
   readonly log?: string
+  /** `redis://`, `rediss://`, `redis-cluster://host:port,host:port`, `redis-sentinel://host:port/primary-name`, or 'embedded', the default. */
   readonly online?: string
   readonly metadata?: string
   readonly objects?: string

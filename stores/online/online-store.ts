@@ -51,6 +51,7 @@ export interface BucketFlush extends BucketId {
   readonly expectedOffset: number
   readonly nextOffset: number
   readonly origins: Uint8Array
+  /** Each state at most once. */
   readonly writes: readonly StateWrite[]
 }
 
@@ -132,7 +133,7 @@ export interface OnlineStore {
   /** Markers of the live sets, or of one view version's own. */
   markers(keyedLog: string, buckets: readonly number[], backfill?: string): Promise<(Marker | null)[]>
   /**
-   * The live markers, and a time, as late as possible, with everything before it settled: every change of theirs stamped (`flushTime`) earlier is in them, and no later
+   * The live markers of one bucket or more, and a time, as late as possible, with everything before it settled: every change of theirs stamped (`flushTime`) earlier is in them, and no later
    * change, by any process and whatever its clock says, is stamped earlier.
    */
   settledMarkers(
