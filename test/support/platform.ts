@@ -17,6 +17,7 @@ import { openLmdbLog } from '../../stores/log/lmdb/open.ts'
 import { openSqliteMetadata } from '../../stores/metadata/sqlite/open.ts'
 import { openFileObjects } from '../../stores/objects/files/open.ts'
 import { openLmdbOnline } from '../../stores/online/lmdb/open.ts'
+import type { OnlineStore } from '../../stores/online/online-store.ts'
 import { openTables } from '../../stores/tables/open-tables.ts'
 import { ApplyRole } from '../../streams/apply-role.ts'
 import { importFiles } from '../../streams/import-files.ts'
@@ -38,19 +39,29 @@ export interface ExportedRow {
 
 type Row = Readonly<Record<string, unknown>>
 
+/** A handle on an online store, as a process has one; `folder` is the project's data. */
+export type OpenOnline = (folder: string, now: () => number) => Promise<OnlineStore>
+
+export interface PlatformOptions {
+  readonly now?: number
+  readonly partitions?: number
+  /** The embedded one unless given. */
+  readonly openOnline?: OpenOnline
+}
+
 /** The product's real stores and roles in one process, under a clock of the test: definitions → registry → stream → served, archived, exported, verified. */
 export class Platform {
   readonly directory: string
   readonly clock: TestClock
-  readonly partitions: number
   context: StreamContext
   reader: FeatureReader
+  readonly #place: Place
   #files = 0
 
-  private constructor(directory: string, clock: TestClock, partitions: number, opened: Opened) {
-    this.directory = directory
-    this.clock = clock
-    this.partitions = partitions
+  private constructor(place: Place, opened: Opened) {
+    this.directory = place.directory
+    this.clock = place.clock
+    this.#place = place
     this.context = opened.context
     this.reader = opened.reader
   }
@@ -59,12 +70,13 @@ export class Platform {
   static async open(
     test: Pick<TestContext, 'after'>,
     definitions: string,
-    options: { readonly now?: number; readonly partitions?: number } = {},
+    options: PlatformOptions = {},
   ): Promise<Platform> {
     const directory = temporaryProject(test as TestContext, { 'features/definitions.ts': definitions })
     const clock = { ms: options.now ?? Date.UTC(2024, 5, 1) }
-    const partitions = options.partitions ?? 2
-    const platform = new Platform(directory, clock, partitions, await openStores(directory, clock, partitions))
+    const { partitions = 2, openOnline = openEmbedded } = options
+    const place = { directory, clock, partitions, openOnline }
+    const platform = new Platform(place, await openStores(place))
     test.after(() => platform.close())
     await platform.apply()
     return platform
@@ -86,14 +98,14 @@ export class Platform {
 
   /** Another process on the same stores: its own log, online store and metadata handles. */
   async another(): Promise<{ context: StreamContext; reader: FeatureReader; close(): Promise<void> }> {
-    const opened = await openStores(this.directory, this.clock, this.partitions)
+    const opened = await openStores(this.#place)
     return { ...opened, close: () => closeStores(opened.context) }
   }
 
   /** Ends the process, as it were, and starts one on the same data folder. */
   async restart(): Promise<void> {
     await closeStores(this.context)
-    const opened = await openStores(this.directory, this.clock, this.partitions)
+    const opened = await openStores(this.#place)
     this.context = opened.context
     this.reader = opened.reader
   }
@@ -202,13 +214,22 @@ interface Opened {
   readonly reader: FeatureReader
 }
 
-async function openStores(directory: string, clock: TestClock, partitions: number): Promise<Opened> {
+interface Place {
+  readonly directory: string
+  readonly clock: TestClock
+  readonly partitions: number
+  readonly openOnline: OpenOnline
+}
+
+const openEmbedded: OpenOnline = (folder, now) => openLmdbOnline({ path: join(folder, 'online'), now })
+
+async function openStores({ directory, clock, partitions, openOnline }: Place): Promise<Opened> {
   const data = join(directory, '.tidemark')
   mkdirSync(data, { recursive: true })
   const now = (): number => clock.ms
   const buckets = 16
   const log = await openLmdbLog({ path: join(data, 'log'), now })
-  const online = await openLmdbOnline({ path: join(data, 'online'), now })
+  const online = await openOnline(data, now)
   const metadata = await openSqliteMetadata(join(data, 'metadata.sqlite'))
   const objects = await openFileObjects({ path: join(data, 'objects') })
   const tables = await openTables({ temporaryFolder: join(data, 'duckdb') })

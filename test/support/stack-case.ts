@@ -11,6 +11,7 @@ import type { StreamContext } from '../../streams/stream-context.ts'
 import { assertCell } from './assert-cell.ts'
 import { Crash, faultyContext, Fuse } from './faulty-stores.ts'
 import { Platform, query } from './platform.ts'
+import type { OpenOnline } from './platform.ts'
 import { jsonOf, randomFields } from './random-events.ts'
 import type { EventFields } from './random-events.ts'
 import { definitionsText, randomViewText, viewOfText } from './random-view.ts'
@@ -41,6 +42,8 @@ export const PAIRS_PER_LOG = 2 * SPINE_ROWS
 export interface StackOptions {
   readonly rounds: number
   readonly seed: number
+  /** The online store, made anew for each log: the embedded one unless given. */
+  readonly openOnline?: () => Promise<OpenOnline>
 }
 
 /**
@@ -49,11 +52,12 @@ export interface StackOptions {
  * takes the partitions over. Then every state's bytes, every served vector, the training rows at random times by arrival and by event time, those of the served
  * clock at the times of the answers given and at random times, and verification must be what the oracle says.
  */
-export async function proveStack({ rounds, seed }: StackOptions): Promise<void> {
+export async function proveStack({ rounds, seed, openOnline }: StackOptions): Promise<void> {
   for (let i = 0; i < rounds; i++) {
     const cleanups: (() => unknown)[] = []
     try {
-      await new StackCase(new Random(seed + i), { after: (fn: unknown) => cleanups.push(fn as () => unknown) }).run()
+      const test = { after: (fn: unknown) => cleanups.push(fn as () => unknown) }
+      await new StackCase(new Random(seed + i), test, await openOnline?.()).run()
     } catch (error) {
       const replay = `log ${i} of seed ${seed} (alone: npm run -s prove -- parity --rounds 1 --seed ${seed + i})`
       throw new Error(`${replay}: ${error instanceof Error ? error.message : String(error)}`, { cause: error })
@@ -74,6 +78,7 @@ interface ImportedFile {
 class StackCase {
   readonly #random: Random
   readonly #test: Test
+  readonly #openOnline: OpenOnline | undefined
   readonly #model = new StackModel()
   readonly #files: ImportedFile[] = []
   readonly #steps: string[] = []
@@ -90,9 +95,10 @@ class StackCase {
   /** When each service version was first found served. */
   readonly #servedSince = new Map<string, number>()
 
-  constructor(random: Random, test: Test) {
+  constructor(random: Random, test: Test, openOnline?: OpenOnline) {
     this.#random = random
     this.#test = test
+    this.#openOnline = openOnline
   }
 
   async run(): Promise<void> {
@@ -100,7 +106,10 @@ class StackCase {
     for (const name of ['one', 'two', 'three']) this.#texts[name] = this.#randomView(name)
     try {
       const now = Date.UTC(2024, 5, 1) + random.below(24 * HOUR)
-      this.#platform = await Platform.open(this.#test, definitionsText(this.#texts), { now })
+      this.#platform = await Platform.open(this.#test, definitionsText(this.#texts), {
+        now,
+        openOnline: this.#openOnline,
+      })
       await this.#learnVersion()
       await this.#served()
       for (let step = 0; step < 45; step++) await this.#step()

@@ -14,7 +14,7 @@ export interface RedisConnection {
   close(): Promise<void>
 }
 
-const COMMAND_MS_MAX = 5000
+const COMMAND_MS_MAX = 2000
 const CONNECT_MS_MAX = 5000
 const RECONNECT_MS_MAX = 1000
 const BYTES = { typeMapping: { [RESP_TYPES.BLOB_STRING]: Buffer }, timeout: COMMAND_MS_MAX } as const
@@ -226,7 +226,7 @@ function unavailable(error: unknown): TidemarkError {
 
 function messageOf(error: unknown): string {
   if (error instanceof AggregateError && error.errors.length > 0) return messageOf(error.errors[0])
-  return error instanceof Error ? error.message || error.name : String(error)
+  return error instanceof Error ? error.message || error.constructor.name : String(error)
 }
 
 function withoutPassword(url: string): string {

@@ -127,7 +127,7 @@ class Damage {
     const random = this.#random
     const { log } = this.platform.context
     const topic = keyedTopic(keyedLog)
-    const partition = random.below(this.platform.partitions)
+    const partition = random.below(this.platform.context.partitions)
     const end = await log.endOffset(topic, partition)
     if (end > 0) await flipBit(log, random, topic, partition, random.below(end))
   }
@@ -187,11 +187,11 @@ class Damage {
   }
 
   async #assertArchived(keyedLog: string): Promise<void> {
-    const { context, partitions } = this.platform
+    const { context } = this.platform
     const topic = await context.log.topic(keyedTopic(keyedLog))
     assert.ok(topic !== null)
     const ids: string[] = []
-    for (let partition = 0; partition < partitions; partition++)
+    for (let partition = 0; partition < context.partitions; partition++)
       for (const { name } of await archiveFiles(context, { keyedLog, incarnation: topic.incarnation, partition }))
         ids.push(
           ...(await query(`SELECT id FROM read_parquet('${await context.objects.localPath(name)}')`)).map(({ id }) =>
