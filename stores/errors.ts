@@ -24,6 +24,33 @@ export const STORE_ERRORS = {
     meaning:
       'Another process appended to a log meanwhile, so that a conditional append did nothing. Read on and try again.',
   },
+  TM_LOG_UNAVAILABLE: {
+    disposition: 'retry',
+    status: 503,
+    meaning: 'The log (Kafka) does not answer. Start it, or correct `TIDEMARK_LOG`; it is tried again.',
+  },
+  TM_LOG_SETTING: {
+    disposition: 'halt',
+    status: 409,
+    meaning:
+      'A topic of the log (Kafka) has a setting with which events could be lost or dated wrongly. Set it as the message says.',
+  },
+  TM_LOG_RECORD_TOO_LARGE: {
+    disposition: 'halt',
+    status: 413,
+    meaning:
+      'The log (Kafka) takes no records of this size. Raise its `max.message.bytes`, or lower `maxMessageBytes`.',
+  },
+  TM_LOG_REWRITE: {
+    disposition: 'reject',
+    status: 409,
+    meaning: 'Records of this log (Kafka) cannot be changed where they stand.',
+  },
+  TM_CONFIG_LOG: {
+    disposition: 'reject',
+    status: 422,
+    meaning: '`TIDEMARK_LOG` is no address of a log. The message says what is expected.',
+  },
   TM_ONLINE_INCARNATION: {
     disposition: 'halt',
     status: 500,

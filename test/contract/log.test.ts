@@ -1,9 +1,11 @@
 import { openLmdbLog } from '../../stores/log/lmdb/open.ts'
 import type { Log } from '../../stores/log/log.ts'
 import { temporaryFolder } from '../support/folders.ts'
-import { logContract } from './log.contract.ts'
+import { embeddedLogContract, logContract } from './log.contract.ts'
+import type { OwnClockFixture } from './log.contract.ts'
+import type { TestContext } from 'node:test'
 
-logContract('LMDB log', async (context) => {
+const lmdb = async (context: TestContext): Promise<OwnClockFixture> => {
   const path = await temporaryFolder(context)
   let now = 1_700_000_000_000
   const opened: Log[] = []
@@ -18,4 +20,7 @@ logContract('LMDB log', async (context) => {
       now = epochMs
     },
   }
-})
+}
+
+logContract('LMDB log', lmdb)
+embeddedLogContract('LMDB log', lmdb)
