@@ -11,8 +11,13 @@ const BUILT = 'ef'.repeat(32)
 const bytes = (...values: number[]): Uint8Array => Uint8Array.from(values)
 
 /** What every online store adapter must do when history is changed. */
-export function onlineRewriteContract(name: string, fixture: (context: TestContext) => Promise<OnlineFixture>): void {
-  test(`${name}: a rewrite replaces states, drops versions outside the live set, forgets a key, and fences the owner`, async (context) => {
+export function onlineRewriteContract(
+  name: string,
+  fixture: (context: TestContext) => Promise<OnlineFixture>,
+  skip: string | false = false,
+): void {
+  const title = 'a rewrite replaces states, drops versions outside the live set, forgets a key, and fences the owner'
+  test(`${name}: ${title}`, { skip }, async (context) => {
     const store = await (await fixture(context)).open()
     const [key, other, gone] = [bytes(1), bytes(2), bytes(3)]
     const stateOf = async (of: Uint8Array, view = VIEW): Promise<number[] | null> => {

@@ -49,9 +49,13 @@ async function stateOf(store: OnlineStore, key: Uint8Array, view = VIEW, bucket 
 }
 
 /** What every online store adapter must do. */
-export function onlineContract(name: string, fixture: (context: TestContext) => Promise<OnlineFixture>): void {
+export function onlineContract(
+  name: string,
+  fixture: (context: TestContext) => Promise<OnlineFixture>,
+  skip: string | false = false,
+): void {
   const check = (title: string, body: (store: OnlineStore, fixture: OnlineFixture) => Promise<void>): void => {
-    test(`${name}: ${title}`, async (context) => {
+    test(`${name}: ${title}`, { skip }, async (context) => {
       const online = await fixture(context)
       await body(await online.open(), online)
     })

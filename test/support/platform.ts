@@ -20,6 +20,7 @@ import { openLmdbOnline } from '../../stores/online/lmdb/open.ts'
 import type { OnlineStore } from '../../stores/online/online-store.ts'
 import { openTables } from '../../stores/tables/open-tables.ts'
 import { ApplyRole } from '../../streams/apply-role.ts'
+import { IngestRole } from '../../streams/ingest.ts'
 import { importFiles } from '../../streams/import-files.ts'
 import { produce } from '../../streams/produce.ts'
 import type { Accepted } from '../../streams/produce.ts'
@@ -125,6 +126,12 @@ export class Platform {
 
   importFile(source: string, path: string, arrival: string | null = null): Promise<Accepted> {
     return importFiles(this.context, source, [path], { arrival })
+  }
+
+  /** Takes in all that was produced. */
+  async ingest(): Promise<void> {
+    const role = new IngestRole(this.context)
+    while ((await role.runOnce()) > 0);
   }
 
   /** Ingests, applies and archives all that was appended. */

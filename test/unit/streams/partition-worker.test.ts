@@ -6,6 +6,7 @@ import { ApplyRole } from '../../../streams/apply-role.ts'
 import { IngestRole } from '../../../streams/ingest.ts'
 import { bucketsOf } from '../../../streams/partition-worker.ts'
 import type { StreamContext } from '../../../streams/stream-context.ts'
+import { allStates } from '../../support/all-states.ts'
 import { temporaryFolder } from '../../support/folders.ts'
 import { Platform } from '../../support/platform.ts'
 import { Random, runSeed } from '../../support/random.ts'
@@ -49,21 +50,6 @@ async function applyAll(context: StreamContext): Promise<void> {
   while ((await role.runOnce()) > 0);
 }
 
-/** Every state of every view, by view, bucket and key. */
-async function states(context: StreamContext): Promise<Map<string, { open: string; sealed: string | null }>> {
-  const found = new Map<string, { open: string; sealed: string | null }>()
-  const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex')
-  for (const keyedLog of await context.registry.keyedLogs())
-    for (const { version } of keyedLog.views)
-      for (let bucket = 0; bucket < context.buckets; bucket++)
-        for await (const { key, state } of context.online.scan({ keyedLog: keyedLog.name, bucket }, version))
-          found.set(`${version}/${bucket}/${hex(key)}`, {
-            open: hex(state.open),
-            sealed: state.sealed === null ? null : hex(state.sealed),
-          })
-  return found
-}
-
 async function markerOffsets({ online, ...context }: StreamContext, partition: number): Promise<number[]> {
   const markers = await online.markers('payments.card', bucketsOf({ online, ...context }, partition))
   return markers.map((marker) => marker?.nextOffset ?? -1)
@@ -94,15 +80,15 @@ test('held events are flushed by settle, and an owner that was taken over stops 
   }
   await send()
   assert.equal(await stale.runOnce({ hold: true }), 1)
-  assert.equal((await states(platform.context)).size, 0)
+  assert.equal((await allStates(platform.context)).size, 0)
   await stale.settle()
-  assert.equal((await states(platform.context)).size, 2)
+  assert.equal((await allStates(platform.context)).size, 2)
   await send()
   assert.equal(await stale.runOnce({ hold: true }), 1)
   await applyAll(platform.context)
-  const expected = await states(platform.context)
+  const expected = await allStates(platform.context)
   await stale.settle()
-  assert.deepEqual(await states(platform.context), expected)
+  assert.deepEqual(await allStates(platform.context), expected)
 })
 
 test('a crash between buckets leaves markers that differ; the next owner drops what each bucket has: bytes as if nothing had happened', async (context) => {
@@ -136,9 +122,9 @@ test('a crash between buckets leaves markers that differ; the next owner drops w
     await applyAll(platform.context)
     const online = await openLmdbOnline({ path: await temporaryFolder(context), now: () => platform.clock.ms })
     await applyAll({ ...platform.context, online })
-    const expected = await states({ ...platform.context, online })
+    const expected = await allStates({ ...platform.context, online })
     assert.ok(expected.size > 10)
-    assert.deepEqual(await states(platform.context), expected, `round ${round} of seed ${seed}`)
+    assert.deepEqual(await allStates(platform.context), expected, `round ${round} of seed ${seed}`)
     await online.close()
     await platform.close()
   }
