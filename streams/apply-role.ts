@@ -13,6 +13,8 @@ import type { StreamContext } from './stream-context.ts'
 const SWEEP_KEYS_MAX = 500
 const SWEEP_EVERY_MS = 1000
 const SWEEP_REST_MS = 10 * 60_000
+/** How often a partition without events asks whether the store still has what it was given. */
+const CHECK_EVERY_MS = 1000
 
 interface Owned {
   /** Hash of the views that it was claimed for. */
@@ -20,6 +22,7 @@ interface Owned {
   readonly partition: KeyedPartition
   /** When its states are looked through next, by `performance.now()`. */
   sweepAt: number
+  checkAt: number
 }
 
 /** Keyed logs → online states: applies live sets, backfills new view versions beside them, and lets services read those that have become live. */
@@ -97,8 +100,10 @@ export class ApplyRole {
     const name = `${keyedLog.name}/${number}`
     if (this.#stopped.has(name)) return 0
     try {
-      const { partition } = await this.#ownedAs(name, keyedLog, number)
-      return (await partition.runOnce(hold)) + (await partition.backfillOnce())
+      const owned = await this.#ownedAs(name, keyedLog, number)
+      const moved = (await owned.partition.runOnce(hold)) + (await owned.partition.backfillOnce())
+      await check(owned, moved > 0)
+      return moved
     } catch (error) {
       this.#owned.delete(name)
       if (!isTidemarkError(error)) throw error
@@ -114,10 +119,18 @@ export class ApplyRole {
     const held = this.#owned.get(name)
     if (held?.views === views) return held
     const partition = await KeyedPartition.claim(this.#context, keyedLog, number, this.#recent)
-    const owned: Owned = { views, partition, sweepAt: 0 }
+    const owned = { views, partition, sweepAt: 0, checkAt: performance.now() + CHECK_EVERY_MS }
     this.#owned.set(name, owned)
     return owned
   }
+}
+
+/** TM_STREAM_FENCED where the store has lost something. A flush tells the same. */
+async function check(owned: Owned, isFlushed: boolean): Promise<void> {
+  const clock = performance.now()
+  if (!isFlushed && clock < owned.checkAt) return
+  owned.checkAt = clock + CHECK_EVERY_MS
+  if (!isFlushed) await owned.partition.check()
 }
 
 /** Another worker owns the partition. */

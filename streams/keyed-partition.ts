@@ -119,6 +119,12 @@ export class KeyedPartition {
     return this.#live?.nextOffset ?? this.#context.log.endOffset(keyedTopic(this.keyedLog.name), this.partition)
   }
 
+  /** See `PartitionWorker.check`. */
+  async check(): Promise<void> {
+    await this.#live?.check()
+    for (const { worker } of this.#backfills) await worker.check()
+  }
+
   /** Bumps the epochs of all live markers: from here on nobody else flushes, so that no live set moves while versions join and leave bucket by bucket. */
   async #claimLive(): Promise<void> {
     const { online } = this.#context

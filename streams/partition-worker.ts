@@ -176,6 +176,19 @@ export class PartitionWorker {
     return writes.length
   }
 
+  /**
+   * Whether the markers are as this worker left them: a store that lost what it had acknowledged rolls them back, which no flush would tell while no event comes. TM_STREAM_FENCED if not.
+   */
+  async check(): Promise<void> {
+    const { keyedLog, backfill } = this.#scope
+    const held = [...this.#buckets.values()]
+    const found = await this.#context.online.markers(keyedLog.name, [...this.#buckets.keys()], backfill)
+    for (const [i, { marker }] of held.entries()) {
+      if (found[i]?.epoch !== marker.epoch) throw fenced(this.#scope, 'stale-epoch')
+      if (found[i].nextOffset !== marker.nextOffset) throw fenced(this.#scope, 'other-offset')
+    }
+  }
+
   async #apply(batch: EventBatch): Promise<void> {
     const { source, entity } = this.#scope.keyedLog
     const keys = entityNamesOfBatch(entity, entityColumns(source, entity, batch.columns), batch.length)
