@@ -83,6 +83,32 @@ export const STORE_ERRORS = {
     status: 422,
     meaning: '`TIDEMARK_ONLINE` is no address of an online store. The message says what is expected.',
   },
+  TM_METADATA_UNAVAILABLE: {
+    disposition: 'retry',
+    status: 503,
+    meaning:
+      'The metadata store (PostgreSQL) does not answer. Start it, or correct `TIDEMARK_METADATA`; it is tried again.',
+  },
+  TM_CONFIG_METADATA: {
+    disposition: 'reject',
+    status: 422,
+    meaning: '`TIDEMARK_METADATA` is no address of a metadata store. The message says what is expected.',
+  },
+  TM_OBJECTS_UNAVAILABLE: {
+    disposition: 'retry',
+    status: 503,
+    meaning: 'The object store (S3) does not answer. Start it, or correct `TIDEMARK_OBJECTS`; it is tried again.',
+  },
+  TM_OBJECTS_REFUSED: {
+    disposition: 'halt',
+    status: 500,
+    meaning: 'The object store (S3) refused a request, for example for lack of rights. The message has its words.',
+  },
+  TM_CONFIG_OBJECTS: {
+    disposition: 'reject',
+    status: 422,
+    meaning: '`TIDEMARK_OBJECTS` is no address of an object store. The message says what is expected.',
+  },
   TM_KEY_TOO_LONG: {
     disposition: 'dead-letter',
     status: 422,

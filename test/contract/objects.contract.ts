@@ -11,12 +11,13 @@ const text = (value: string): Uint8Array => new TextEncoder().encode(value)
 export function objectsContract(
   name: string,
   fixture: (context: TestContext) => Promise<{ readonly open: () => Promise<ObjectStore> }>,
+  skip: string | false = false,
 ): void {
   const check = (
     title: string,
     body: (store: ObjectStore, open: () => Promise<ObjectStore>) => Promise<void>,
   ): void => {
-    test(`${name}: ${title}`, async (context) => {
+    test(`${name}: ${title}`, { skip }, async (context) => {
       const { open } = await fixture(context)
       await body(await open(), open)
     })

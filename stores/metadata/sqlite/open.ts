@@ -1,18 +1,21 @@
 import { mkdirSync, statfsSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
-import type { StatementSync } from 'node:sqlite'
-import { Kysely } from 'kysely'
+import { Kysely, sql } from 'kysely'
 import { failStore } from '../../errors.ts'
 import { diskFull } from '../../store-failure.ts'
+import { KyselyMetadata } from '../kysely-metadata.ts'
 import type { MetadataStore } from '../metadata-store.ts'
 import { MIGRATIONS } from '../migrations.ts'
+import type { SchemaDialect } from '../migrations.ts'
 import type { MetadataTables } from '../tables.ts'
 import { nodeSqliteDialect } from './dialect.ts'
 
 const BUSY_MS = 10_000
 /** What SQLite needs beside a database to open it. */
 const ROOM_BYTES = 128 << 10
+
+const DIALECT: SchemaDialect = { text: sql`text`, numbered: (column) => column.primaryKey().autoIncrement() }
 
 /** Opens (or makes) the embedded metadata store. Several processes may have it open. TM_DATA_NEWER on a database of a newer version. */
 export async function openSqliteMetadata(path: string): Promise<MetadataStore> {
@@ -25,7 +28,8 @@ export async function openSqliteMetadata(path: string): Promise<MetadataStore> {
     await db.destroy()
     throw error
   }
-  return new SqliteMetadataStore(db, database)
+  const version = database.prepare('pragma data_version')
+  return new KyselyMetadata(db, async () => Number(version.get()?.data_version))
 }
 
 function openDatabase(path: string): DatabaseSync {
@@ -52,57 +56,8 @@ async function migrate(database: DatabaseSync, db: Kysely<MetadataTables>, path:
         `${path} has schema ${version}, this version knows ${MIGRATIONS.length}: upgrade Tidemark, or use another data folder`,
       )
     }
-    for (const migration of MIGRATIONS.slice(version)) await migration(transaction as unknown as Kysely<unknown>)
+    for (const migration of MIGRATIONS.slice(version))
+      await migration(transaction as unknown as Kysely<unknown>, DIALECT)
     database.exec(`pragma user_version = ${MIGRATIONS.length}`)
   })
-}
-
-class SqliteMetadataStore implements MetadataStore {
-  readonly db: Kysely<MetadataTables>
-  readonly #version: StatementSync
-  #closed = false
-
-  constructor(db: Kysely<MetadataTables>, database: DatabaseSync) {
-    this.db = db
-    this.#version = database.prepare('pragma data_version')
-  }
-
-  async version(): Promise<number> {
-    return Number(this.#version.get()?.data_version)
-  }
-
-  async readProgress<T>(scope: string, key: string): Promise<T | null> {
-    const row = await this.db
-      .selectFrom('progress')
-      .select('value')
-      .where('scope', '=', scope)
-      .where('key', '=', key)
-      .executeTakeFirst()
-    return row === undefined ? null : (JSON.parse(row.value) as T)
-  }
-
-  async writeProgress(scope: string, key: string, value: unknown): Promise<void> {
-    const text = JSON.stringify(value)
-    await this.db
-      .insertInto('progress')
-      .values({ scope, key, value: text })
-      .onConflict((conflict) => conflict.columns(['scope', 'key']).doUpdateSet({ value: text }))
-      .execute()
-  }
-
-  async listProgress<T>(scope: string): Promise<ReadonlyMap<string, T>> {
-    const rows = await this.db
-      .selectFrom('progress')
-      .select(['key', 'value'])
-      .where('scope', '=', scope)
-      .orderBy('key')
-      .execute()
-    return new Map(rows.map((row) => [row.key, JSON.parse(row.value) as T]))
-  }
-
-  async close(): Promise<void> {
-    if (this.#closed) return
-    this.#closed = true
-    await this.db.destroy()
-  }
 }

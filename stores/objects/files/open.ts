@@ -3,10 +3,8 @@ import type { Stats } from 'node:fs'
 import { link, mkdir, open, readdir, readFile, rm, stat } from 'node:fs/promises'
 import { dirname, join, relative, sep } from 'node:path'
 import { failStore } from '../../errors.ts'
+import { checkObjectName, folderOfPrefix, TEMPORARY } from '../object-names.ts'
 import type { ObjectInfo, ObjectStore } from '../object-store.ts'
-
-const NAME = /^[A-Za-z0-9._=-]+(?:\/[A-Za-z0-9._=-]+)*$/
-const TEMPORARY = '.tmp'
 
 /** Objects as files under a folder; create-only by hard link from a finished temporary file. */
 export async function openFileObjects({ path }: { readonly path: string }): Promise<ObjectStore> {
@@ -66,8 +64,7 @@ class FileObjectStore implements ObjectStore {
   }
 
   async list(prefix: string): Promise<ObjectInfo[]> {
-    const folder = prefix.includes('/') ? prefix.slice(0, prefix.lastIndexOf('/')) : ''
-    if (folder !== '') this.#pathOf(folder)
+    const folder = folderOfPrefix(prefix)
     const found: ObjectInfo[] = []
     await this.#walk(folder, found)
     return found.filter(({ name }) => name.startsWith(prefix)).sort((a, b) => (a.name < b.name ? -1 : 1))
@@ -125,15 +122,7 @@ class FileObjectStore implements ObjectStore {
   }
 
   #pathOf(name: string): string {
-    if (
-      !NAME.test(name) ||
-      name.split('/').some((segment) => segment === '.' || segment === '..' || segment === TEMPORARY)
-    ) {
-      throw failStore(
-        'TM_OBJECT_NAME',
-        `${JSON.stringify(name)} is not an object name: segments of letters, digits and . _ = -, separated by /`,
-      )
-    }
+    checkObjectName(name)
     return join(this.#root, name)
   }
 }

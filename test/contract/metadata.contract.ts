@@ -1,0 +1,94 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { TestContext } from 'node:test'
+import { Registry } from '../../registry/registry.ts'
+import type { MetadataStore } from '../../stores/metadata/metadata-store.ts'
+import { temporaryProject } from '../support/project.ts'
+
+export interface MetadataFixture {
+  /** A handle on the same store, empty at first; every call gives a new one, as another process would have. Closed by the fixture. */
+  readonly open: () => Promise<MetadataStore>
+}
+
+const DEFINITIONS = (
+  limit: number,
+): string => `import { count, entity, featureService, featureView, stream, t } from 'tidemark'
+export const card = entity('card', { card_id: t.string() })
+export const payments = stream('payments', { schema: { card_id: t.string(), amount: t.float64(), at: t.timestamp() }, eventTime: 'at' })
+export const spend = featureView('spend', { entity: card, from: payments, where: (e) => e.amount > ${limit}, features: { n: count().over('1h') }, owner: 'ü@example.com' })
+export const fraud = featureService('fraud', { features: [spend.all()] })
+`
+
+/** What every metadata adapter must do. */
+export function metadataContract(
+  name: string,
+  fixture: (context: TestContext) => Promise<MetadataFixture>,
+  skip: string | false = false,
+): void {
+  test(
+    `${name}: checkpoints are what was written last, listed by key in the order of their bytes`,
+    { skip },
+    async (context) => {
+      const { open } = await fixture(context)
+      const store = await open()
+      assert.equal(await store.readProgress('a', 'x'), null)
+      const value = { n: Number.MAX_SAFE_INTEGER, text: 'ü\u0001"', list: [null, 0.1], nested: { t: true } }
+      for (const key of ['b', 'B', '_', 'ä', 'a']) await store.writeProgress('a', key, key)
+      await store.writeProgress('a', 'b', value)
+      await store.writeProgress('other', 'b', 1)
+      const other = await open()
+      assert.deepEqual(await other.readProgress('a', 'b'), value)
+      assert.deepEqual([...(await other.listProgress('a')).keys()], ['B', '_', 'a', 'b', 'ä'])
+      assert.deepEqual(await other.listProgress('nothing'), new Map())
+    },
+  )
+
+  test(`${name}: transactions of several handles follow one another, all or nothing`, { skip }, async (context) => {
+    const { open } = await fixture(context)
+    const handles = [await open(), await open(), await open()]
+    await handles[0].writeProgress('count', 'n', 0)
+    const increment = (store: MetadataStore, fails: boolean): Promise<void> =>
+      store.db.transaction().execute(async (db) => {
+        const { value } = await db
+          .selectFrom('progress')
+          .select('value')
+          .where('key', '=', 'n')
+          .executeTakeFirstOrThrow()
+        await db
+          .updateTable('progress')
+          .set({ value: String(Number(value) + 1) })
+          .where('key', '=', 'n')
+          .execute()
+        if (fails) throw new Error('rolled back')
+      })
+    const outcomes = await Promise.allSettled(
+      Array.from({ length: 30 }, (_, i) => increment(handles[i % handles.length], i % 5 === 4)),
+    )
+    assert.equal(outcomes.filter(({ status }) => status === 'rejected').length, 6)
+    assert.equal(await handles[1].readProgress('count', 'n'), 24)
+  })
+
+  test(
+    `${name}: a registry registers, reads and moves names; another process reads the same`,
+    { skip },
+    async (context) => {
+      const { open } = await fixture(context)
+      const registry = new Registry(await open())
+      const at = 1_764_000_000_000
+      const first = await registry.apply(temporaryProject(context, { 'features/a.ts': DEFINITIONS(1) }), at)
+      assert.deepEqual(
+        first.changes.map(({ kind, name: of }) => `${kind} ${of}`),
+        ['source payments', 'entity card', 'view spend', 'service fraud'],
+      )
+      const second = await registry.apply(temporaryProject(context, { 'features/a.ts': DEFINITIONS(2) }), at + 1)
+      const moved = second.changes.find(({ kind }) => kind === 'service')
+      assert.equal(moved?.from, first.changes.find(({ kind }) => kind === 'service')?.to)
+      const elsewhere = new Registry(await open())
+      const [alias] = await elsewhere.serviceAliases()
+      assert.equal(alias.registered, moved?.to)
+      await elsewhere.moveServingAlias('fraud', moved?.to ?? '', at + 2)
+      assert.equal((await registry.service('fraud')).version, moved?.to)
+      assert.equal((await registry.view('spend')).plan.features[0].name, 'n')
+    },
+  )
+}
