@@ -9,11 +9,7 @@ import { parseDuration } from '../registry/durations.ts'
 import { Registry } from '../registry/registry.ts'
 import type { GitState } from '../registry/registry.ts'
 import { openLmdbLog } from '../stores/log/lmdb/open.ts'
-import { openSqliteMetadata } from '../stores/metadata/sqlite/open.ts'
 import type { MetadataStore } from '../stores/metadata/metadata-store.ts'
-import { openFileObjects } from '../stores/objects/files/open.ts'
-import { openLmdbOnline } from '../stores/online/lmdb/open.ts'
-import type { OnlineStore } from '../stores/online/online-store.ts'
 import { openTables } from '../stores/tables/open-tables.ts'
 import { STATE_GRACE_MS } from '../streams/parked-views.ts'
 import type { StreamContext } from '../streams/stream-context.ts'
@@ -21,6 +17,7 @@ import { STREAM_LIMITS } from '../streams/stream-limits.ts'
 import { failCli } from './errors.ts'
 import { DataGates } from './data-gates.ts'
 import { projectSettings } from './project-settings.ts'
+import { openMetadata, openObjects, openOnline } from './open-engines.ts'
 import { openClock } from './simulated-clock.ts'
 
 const DEFAULT_BUCKETS = 256
@@ -65,8 +62,8 @@ export async function openProject(directory: string): Promise<Project> {
   const storesOpen = await gates.openStores()
   const log = await openLmdbLog({ path: join(dataFolder, 'log'), now })
   const online = await openOnline(config.online, dataFolder, now)
-  const metadata = await openSqliteMetadata(join(dataFolder, 'metadata.sqlite'))
-  const objects = await openFileObjects({ path: join(dataFolder, 'objects') })
+  const metadata = await openMetadata(config.metadata, dataFolder)
+  const objects = await openObjects(config.objects, dataFolder)
   const tables = await openTables({ temporaryFolder: join(dataFolder, 'duckdb') })
   await keepLayout(metadata, { buckets, partitions })
   const registry = new Registry(metadata)
@@ -103,14 +100,6 @@ export async function openProject(directory: string): Promise<Project> {
       storesOpen.release()
     },
   }
-}
-
-/** Redis tells the time itself: one clock for all who share it. */
-async function openOnline(url: string | undefined, dataFolder: string, now: () => number): Promise<OnlineStore> {
-  if (url === undefined || url === 'embedded') return openLmdbOnline({ path: join(dataFolder, 'online'), now })
-  // Loaded where it is used: the client takes some 100 ms.
-  const { openRedisOnline } = await import('../stores/online/redis/open.ts')
-  return openRedisOnline({ url })
 }
 
 interface Layout {

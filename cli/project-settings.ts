@@ -21,8 +21,8 @@ const MESSAGE_BYTES_LEAST = 16_384
 const CHECKS: { readonly [K in keyof ProjectConfig]-?: Check } = {
   log: embeddedOnly,
   online: onlineEngine,
-  metadata: embeddedOnly,
-  objects: embeddedOnly,
+  metadata: metadataEngine,
+  objects: objectsEngine,
   port: wholeNumber(0, 65_535),
   buckets: wholeNumber(1, BUCKETS_MAX),
   partitions: wholeNumber(1, BUCKETS_MAX),
@@ -80,6 +80,18 @@ const REDIS_SCHEMES = /^(rediss?|redis-cluster|redis-sentinel):\/\//
 function onlineEngine(value: unknown): string | null {
   if (value === 'embedded' || (typeof value === 'string' && REDIS_SCHEMES.test(value))) return null
   return `must be 'embedded', redis://host:port, rediss://host:port, redis-cluster://host:port,host:port or redis-sentinel://host:port,host:port/primary-name, found ${describeValue(value)}`
+}
+
+function metadataEngine(value: unknown): string | null {
+  if (value === 'embedded' || (typeof value === 'string' && /^postgres(ql)?:\/\//.test(value))) return null
+  return `must be 'embedded' or postgres://user:password@host:port/database, found ${describeValue(value)}`
+}
+
+/** A folder may have any name but one that looks like the address of something else. */
+function objectsEngine(value: unknown): string | null {
+  const isAddress = typeof value === 'string' && /^[a-z0-9+.-]+:\/\//i.test(value)
+  if (typeof value === 'string' && value !== '' && (!isAddress || value.startsWith('s3://'))) return null
+  return `must be 'embedded', a folder or s3://bucket/prefix, found ${describeValue(value)}`
 }
 
 function wholeNumber(least: number, greatest: number): Check {

@@ -3,7 +3,9 @@ export interface ProjectConfig {
   readonly log?: string
   /** `redis://`, `rediss://`, `redis-cluster://host:port,host:port`, `redis-sentinel://host:port/primary-name`, or 'embedded', the default. */
   readonly online?: string
+  /** `postgres://user:password@host:port/database`, or 'embedded', the default. */
   readonly metadata?: string
+  /** `s3://bucket/prefix?region=…&endpoint=…`, a folder, or 'embedded', the default. */
   readonly objects?: string
   readonly port?: number
   readonly buckets?: number

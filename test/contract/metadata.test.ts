@@ -9,7 +9,7 @@ import { openSqliteMetadata } from '../../stores/metadata/sqlite/open.ts'
 import { freshDatabase } from '../services/fresh-database.ts'
 import { missing } from '../services/installation.ts'
 import { hasErrorCode, temporaryFolder } from '../support/folders.ts'
-import { metadataContract } from './metadata.contract.ts'
+import { incrementAtOnce, metadataContract } from './metadata.contract.ts'
 import type { MetadataFixture } from './metadata.contract.ts'
 
 const skip = missing('postgres')
@@ -41,6 +41,14 @@ metadataContract(
   },
   skip,
 )
+
+test('PostgreSQL metadata: transactions of several processes follow one another', { skip }, async (context) => {
+  const url = await freshDatabase(context)
+  const { open } = opening(context, () => openPostgresMetadata(url))
+  const handles = [await open(), await open(), await open()]
+  await incrementAtOnce(handles)
+  assert.equal(await handles[1].readProgress('count', 'n'), 24)
+})
 
 test(
   'a PostgreSQL database of a newer version, one that is not there and a wrong address are refused',
