@@ -5,7 +5,8 @@ import { test } from 'node:test'
 
 const LAYERS = ['features', 'stores', 'registry', 'inference', 'streams', 'offline', 'serving', 'cli'] as const
 const RUNTIMES = new Set(['streams', 'offline', 'serving', 'monitor'])
-const STORE_PACKAGES = /^(lmdb|@duckdb\/|apache-arrow|node:sqlite|kafkajs|ioredis|pg$|@aws-sdk)/
+const STORE_PACKAGES =
+  /^(lmdb|@duckdb\/|apache-arrow|node:sqlite|kafkajs|@platformatic\/kafka|ioredis|@redis\/|pg$|@aws-sdk)/
 const files = globSync(`{${LAYERS.join(',')},examples,bench,deploy,test}/**/*.ts`, { exclude: ['**/fixtures/**'] })
 const sources = new Map(files.map((file) => [file, readFileSync(file, 'utf8')]))
 

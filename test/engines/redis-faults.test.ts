@@ -41,7 +41,6 @@ class Faults {
   readonly #test: TestContext
   readonly platform: Platform
   #role: ApplyRole
-  #events = 0
 
   private constructor(random: Random, context: TestContext, platform: Platform) {
     this.#random = random
@@ -63,7 +62,6 @@ class Faults {
       amount: this.#random.pick([0.1, 0.2, 1e16, -3]),
       paid_at: clock.ms - this.#random.pick([0, 0, this.#random.below(90_000_000)]),
     }))
-    this.#events += events.length
     await this.platform.produce('payments', events)
   }
 

@@ -10,7 +10,8 @@ import { createTopics } from '../../streams/stream-context.ts'
 import type { StreamContext } from '../../streams/stream-context.ts'
 import { assertCell } from './assert-cell.ts'
 import { Crash, faultyContext, Fuse } from './faulty-stores.ts'
-import { Platform, query } from './platform.ts'
+import { parquetOfEvents } from './parquet-of-events.ts'
+import { Platform } from './platform.ts'
 import type { OpenOnline } from './platform.ts'
 import { jsonOf, randomFields } from './random-events.ts'
 import type { EventFields } from './random-events.ts'
@@ -218,7 +219,7 @@ class StackCase {
       return randomFields(random, { at: known - random.pick([0, random.below(HOUR), -random.below(HOUR)]), known })
     })
     const lines = this.#platform.file('.jsonl', `${rows.map(jsonOf).join('\n')}\n`)
-    const path = random.below(2) === 0 ? lines : await parquetOf(lines)
+    const path = random.below(2) === 0 ? lines : await parquetOfEvents(lines)
     await this.#importFile({ path, rows, arrival: random.pick(['at', 'known']) })
   }
 
@@ -372,31 +373,4 @@ class StackCase {
     assert.deepEqual(report.mismatches, [])
     assert.deepEqual([report.rows, report.pending], [this.#answers.length, 0])
   }
-}
-
-/** The same rows as Parquet, in the types that other tools write. */
-async function parquetOf(path: string): Promise<string> {
-  const types = {
-    key: 'VARCHAR',
-    shop: 'BIGINT',
-    amount: 'DOUBLE',
-    heat: 'FLOAT',
-    small: 'INTEGER',
-    big: 'BIGINT',
-    label: 'VARCHAR',
-    flag: 'BOOLEAN',
-    kind: 'VARCHAR',
-    raw: 'VARCHAR',
-    seen: 'BIGINT',
-    vec: 'FLOAT[]',
-    at: 'BIGINT',
-    known: 'BIGINT',
-  }
-  const columns = Object.entries(types).map(([name, type]) => `"${name}": '${type}'`)
-  const out = path.replace('.jsonl', '.parquet')
-  await query(
-    `COPY (SELECT * REPLACE (from_base64(raw) AS raw, make_timestamp("at" * 1000) AS "at", make_timestamptz(known * 1000) AS known)
-     FROM read_json('${path}', columns = {${columns.join(', ')}})) TO '${out}' (FORMAT parquet)`,
-  )
-  return out
 }

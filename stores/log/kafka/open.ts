@@ -68,7 +68,7 @@ class KafkaLog implements Log {
   constructor(cluster: KafkaCluster, now: () => number) {
     this.#cluster = cluster
     this.#now = now
-    this.#producer = new KafkaProducer(cluster, null)
+    this.#producer = new KafkaProducer(cluster, null, now)
   }
 
   async createTopic(name: string, { partitions }: TopicOptions): Promise<TopicInfo> {
@@ -150,7 +150,7 @@ class KafkaLog implements Log {
     for (const { topic, partition } of appends) await this.#known(topic, partition)
     if (guards.length === 0) return this.#producer.appendEach(appends)
     const lock = guards[0].topic
-    const producer = this.#transactional.get(lock) ?? new KafkaProducer(this.#cluster, `tidemark.${lock}`)
+    const producer = this.#transactional.get(lock) ?? new KafkaProducer(this.#cluster, `tidemark.${lock}`, this.#now)
     this.#transactional.set(lock, producer)
     return producer.appendTogether(appends, {
       isAt: (topic, partition, offset) => this.#endsAt(topic, partition, offset),

@@ -46,13 +46,16 @@ interface ProducerId {
 export class KafkaProducer {
   readonly #cluster: KafkaCluster
   readonly #transactionalId: string | null
+  readonly #now: () => number
   #producer: ProducerId | null = null
   /** Appends of one producer follow one another: their sequences do. */
   #turn: Promise<unknown> = Promise.resolve()
 
-  constructor(cluster: KafkaCluster, transactionalId: string | null) {
+  /** `now`: epoch ms, the time of a record where a topic takes its producer's word for it. */
+  constructor(cluster: KafkaCluster, transactionalId: string | null, now: () => number) {
     this.#cluster = cluster
     this.#transactionalId = transactionalId
+    this.#now = now
   }
 
   /** Several partitions, not in one atomic change. Results in order. */
@@ -163,7 +166,15 @@ export class KafkaProducer {
   async #produce(producer: ProducerId, { topic, partition, values }: TopicAppend): Promise<AppendResult> {
     const place = `${topic}/${partition}`
     const sequence = producer.sequences.get(place) ?? 0
-    const asked: Produced = { topic, partition, values, producer, sequence, transactionalId: this.#transactionalId }
+    const asked: Produced = {
+      topic,
+      partition,
+      values,
+      producer,
+      sequence,
+      transactionalId: this.#transactionalId,
+      time: Math.floor(this.#now()),
+    }
     const answer = await this.#cluster.retrying(`partition ${partition} of ${topic}`, async () => {
       const { connection } = await this.#cluster.leader(topic, partition)
       try {
@@ -197,17 +208,18 @@ interface Produced {
   readonly producer: ProducerId
   readonly sequence: number
   readonly transactionalId: string | null
+  readonly time: number
 }
 
 /** Bytes that the caller may change from now on are copied in here. */
 const produceApi = createAPI<[Produced], ReturnType<typeof produceV9.parseResponse>>(
   produceV9.api.key,
   produceV9.api.version,
-  ({ topic, partition, values, producer, sequence, transactionalId }: Produced) =>
+  ({ topic, partition, values, producer, sequence, transactionalId, time }: Produced) =>
     produceV9.createRequest(
       ALL_REPLICAS,
       PRODUCE_MS_MAX,
-      values.map((value) => ({ topic, partition, value: Buffer.from(value), timestamp: BigInt(Date.now()) })),
+      values.map((value) => ({ topic, partition, value: Buffer.from(value), timestamp: BigInt(time) })),
       {
         transactionalId,
         producerId: producer.id,
