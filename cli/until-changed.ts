@@ -18,7 +18,7 @@ export class UntilChanged {
   }
 
   async mark(): Promise<void> {
-    this.#watch.mark()
+    await this.#watch.mark()
     this.#version = await this.#metadata.version()
   }
 

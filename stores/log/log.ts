@@ -49,7 +49,7 @@ export interface LogCheckpoints {
 /** Tells when a log was appended to, by any process. */
 export interface LogWatch {
   /** What is appended from now on ends the next wait: to be called before the log is read. */
-  mark(): void
+  mark(): Promise<void>
   /** Resolves once something was appended since the mark, after `timeoutMs`, or if aborted: whether it was, or may have been. One wait at a time. */
   wait(timeoutMs: number, signal?: AbortSignal): Promise<boolean>
   close(): void

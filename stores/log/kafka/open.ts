@@ -1,22 +1,19 @@
-import { setTimeout as sleep } from 'node:timers/promises'
 import { createTopicsV7, deleteRecordsV2, deleteTopicsV6, describeConfigsV4, listOffsetsV7 } from '@platformatic/kafka'
 import { failStore } from '../../errors.ts'
-import type { AppendResult, Log, LogRecord, TopicAppend, TopicInfo, TopicOptions } from '../log.ts'
+import type { AppendResult, Log, LogRecord, LogWatch, TopicAppend, TopicInfo, TopicOptions } from '../log.ts'
 import { kafkaAddress } from './address.ts'
 import { isKafkaError, KafkaCluster, Passing } from './cluster.ts'
 import type { ClusterTopic } from './cluster.ts'
 import { fetchRecords } from './fetch.ts'
 import type { Fetched } from './fetch.ts'
 import { KafkaProducer } from './producer.ts'
+import { KafkaLogWatch } from './watch.ts'
 import { scanRecords } from './record-scan.ts'
 
 const ADMIN_MS_MAX = 15_000
 const LATEST = -1n
 const EARLIEST = -2n
 const READ_COMMITTED = 1
-/** Of `waitForAppend`. */
-const POLL_MS_MIN = 2
-const POLL_MS_MAX = 20
 const TOPIC_RESOURCE = 2
 
 /** What a topic of Tidemark's must be: the time of a record is the broker's, and no record goes by itself. */
@@ -246,20 +243,17 @@ class KafkaLog implements Log {
     })
   }
 
-  async waitForAppend(
-    topic: string,
-    partition: number,
-    offset: number,
-    timeoutMs: number,
-    signal?: AbortSignal,
-  ): Promise<void> {
-    const until = performance.now() + timeoutMs
-    for (let pause = POLL_MS_MIN; !this.#closed && signal?.aborted !== true; pause = Math.min(2 * pause, POLL_MS_MAX)) {
-      if ((await this.endOffset(topic, partition)) > offset) return
-      const left = until - performance.now()
-      if (left <= 0) return
-      await sleep(Math.min(pause, left), undefined, { signal }).catch(() => {})
-    }
+  watch(): LogWatch {
+    return new KafkaLogWatch(() => this.#ends())
+  }
+
+  /** The ends of all partitions, as text. */
+  async #ends(): Promise<string> {
+    const topics = await this.#cluster.topics()
+    const ends = topics.flatMap(({ name, leaders }) =>
+      leaders.map(async (_, partition) => `${name}/${partition}=${await this.endOffset(name, partition)}`),
+    )
+    return (await Promise.all(ends)).sort().join(' ')
   }
 
   now(): number {

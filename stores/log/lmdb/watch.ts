@@ -28,7 +28,7 @@ export class LmdbLogWatch implements LogWatch {
     this.#path = path
   }
 
-  mark(): void {
+  async mark(): Promise<void> {
     this.#marked = this.#count()
   }
 

@@ -42,7 +42,7 @@ export async function openPostgresMetadata(url: string): Promise<MetadataStore> 
     await db.destroy()
     throw error
   }
-  return new KyselyMetadata(db)
+  return new KyselyMetadata(db, () => lastTransaction(db))
 }
 
 function checked(url: string): string {
@@ -75,4 +75,12 @@ async function migrate(db: Kysely<MetadataTables>, url: string): Promise<void> {
       await sql`insert into ${sql.table(VERSION_TABLE)} values (${MIGRATIONS.length})`.execute(transaction)
     else await sql`update ${sql.table(VERSION_TABLE)} set version = ${MIGRATIONS.length}`.execute(transaction)
   })
+}
+
+/** Grows with every transaction of the server that changes something. */
+async function lastTransaction(db: Kysely<MetadataTables>): Promise<number> {
+  const { rows } = await sql<{
+    last: number
+  }>`select pg_snapshot_xmax(pg_current_snapshot())::text::bigint as last`.execute(db)
+  return rows[0].last
 }
