@@ -7,6 +7,7 @@ import { test } from 'node:test'
 import { setTimeout as pause } from 'node:timers/promises'
 import { livePresences } from '../../cli/presence.ts'
 import { openLmdbLog } from '../../stores/log/lmdb/open.ts'
+import { until } from '../services/until.ts'
 import { CliProcess, tidemark, tidemarkJson } from '../support/cli-process.ts'
 import { PAYMENTS, temporaryProject } from '../support/project.ts'
 
@@ -135,9 +136,9 @@ test('a role that cannot go on stays down, is named once, and makes the server u
   const start = new CliProcess(context, project, 'start', '--port', '0')
   const [, url] = await start.line(READY)
   await start.line(/stream +stays down, the others go on: TM_STREAM_GAP: source payments was made anew/)
-  const ready = await fetch(`${url}/readyz`)
-  assert.equal(ready.status, 503)
-  assert.match(await ready.text(), /stream is stopped: TM_STREAM_GAP/)
+  // The server learns of it a moment later than the log.
+  await until(async () => (await fetch(`${url}/readyz`)).status === 503)
+  assert.match(await (await fetch(`${url}/readyz`)).text(), /stream is stopped: TM_STREAM_GAP/)
   await pause(1500)
   assert.equal(start.output.match(/TM_STREAM_GAP/g)?.length, 1, start.output)
   assert.equal(await spend(url), 1)
