@@ -39,7 +39,21 @@ test('the environment wins, and is named where it is wrong; an empty variable is
   const project = temporaryProject(context, {
     'tidemark.config.ts': "export default { log: 'embedded', port: 8080 }\n",
   })
-  await assert.rejects(projectSettings(project, { TIDEMARK_ONLINE: 'redis://r' }), /TIDEMARK_ONLINE is "redis:\/\/r"/)
+  assert.deepEqual(await projectSettings(project, { TIDEMARK_ONLINE: 'redis://r' }), {
+    log: 'embedded',
+    port: 8080,
+    online: 'redis://r',
+  })
+  for (const [variable, value] of [
+    ['TIDEMARK_LOG', 'kafka://k'],
+    ['TIDEMARK_ONLINE', 'memcached://m'],
+    ['TIDEMARK_METADATA', 'mysql://m'],
+    ['TIDEMARK_OBJECTS', 'gs://bucket'],
+  ])
+    await assert.rejects(
+      projectSettings(project, { [variable]: value }),
+      (error: Error) => error.message.startsWith(`${variable} `) && error.message.includes(value),
+    )
   assert.deepEqual(await projectSettings(project, { TIDEMARK_LOG: '' }), { log: 'embedded', port: 8080 })
 })
 
