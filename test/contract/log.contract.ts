@@ -198,7 +198,7 @@ export function logContract(
     const handles = [log, await open(), await open()]
     await Promise.all(
       handles.map(async (handle, h) => {
-        for (let mine = 0; mine < 8;) {
+        for (let mine = 0; mine < 4;) {
           const seen = await handle.read('a', 0, 0, 1 << 20)
           const values = [bytes(seen.length, h)]
           const ifEnd = (seen.at(-1)?.offset ?? -1) + 1
@@ -217,7 +217,7 @@ export function logContract(
     const found = await valuesOf(log, 'a')
     assert.deepEqual(
       found.map(([number]) => number),
-      Array.from({ length: 24 }, (_, i) => i),
+      Array.from({ length: 12 }, (_, i) => i),
     )
     const elsewhere = [...(await valuesOf(log, 'b', 0)), ...(await valuesOf(log, 'b', 1))]
     assert.deepEqual(

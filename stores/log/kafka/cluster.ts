@@ -152,6 +152,8 @@ async function metadataOf(connection: Connection, names: string[] | null): Promi
 export class Passing extends Error {}
 
 const PASSING = [
+  // Of a coordinator whose transactional id is being taken over: asked again, it says what is the case.
+  'UNKNOWN_SERVER_ERROR',
   'LEADER_NOT_AVAILABLE',
   'NOT_LEADER_OR_FOLLOWER',
   'REQUEST_TIMED_OUT',

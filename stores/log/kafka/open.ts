@@ -151,6 +151,7 @@ class KafkaLog implements Log {
     this.#transactional.set(lock, producer)
     return producer.appendTogether(appends, {
       isAt: (topic, partition, offset) => this.#endsAt(topic, partition, offset),
+      holds: async (topic, partition, offset) => (await this.read(topic, partition, offset, 1))[0]?.offset === offset,
       readable: (topic, partition, before) =>
         this.#cluster.retrying(`the end of a transaction in partition ${partition} of ${topic}`, async () => {
           if ((await this.endOffset(topic, partition)) < before) throw new Passing('not yet readable')

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import { addPartitionsToTxnV3, createAPI, endTxnV3, initProducerIdV4, NumericMap, produceV9 } from '@platformatic/kafka'
 import type { Connection } from '@platformatic/kafka'
 import { failStore } from '../../errors.ts'
@@ -8,6 +9,8 @@ import type { KafkaCluster } from './cluster.ts'
 const TRANSACTION_MS_MAX = 30_000
 const PRODUCE_MS_MAX = 15_000
 const ALL_REPLICAS = -1
+const COURTESY_MS_MIN = 40
+const COURTESY_MS_MAX = 640
 
 const NOTHING: AppendResult = { baseOffset: -1, appendTime: -1 }
 
@@ -15,6 +18,8 @@ const NOTHING: AppendResult = { baseOffset: -1, appendTime: -1 }
 export interface PartitionEnds {
   /** Whether no record stands at an offset or behind it. */
   isAt(topic: string, partition: number, offset: number): Promise<boolean>
+  /** Whether a record can be read at an offset. */
+  holds(topic: string, partition: number, offset: number): Promise<boolean>
   /** Until everything before an offset can be read: a transaction that was committed becomes so a little later. */
   readable(topic: string, partition: number, before: number): Promise<void>
 }
@@ -48,6 +53,8 @@ export class KafkaProducer {
   readonly #transactionalId: string | null
   readonly #now: () => number
   #producer: ProducerId | null = null
+  /** How often in a row others took over before an append was through. */
+  #fenced = 0
   /** Appends of one producer follow one another: their sequences do. */
   #turn: Promise<unknown> = Promise.resolve()
 
@@ -87,22 +94,36 @@ export class KafkaProducer {
       await this.#checkEnds(producer, appends, ends)
       const sent = appends.filter(({ values }) => values.length > 0)
       if (sent.length === 0) return appends.map(() => NOTHING)
-      let isCommitted = false
-      try {
-        await this.#addPartitions(producer, sent)
-        const results = await this.#produceAll(producer, sent)
-        await this.#end(producer, true)
-        isCommitted = true
-        for (const [{ topic, partition, values }, { baseOffset }] of results) {
-          producer.ends.delete(`${topic}/${partition}`)
-          await ends.readable(topic, partition, baseOffset + values.length)
-        }
-        return appends.map((append) => results.get(append) ?? NOTHING)
-      } finally {
-        // The next start of this producer aborts what is left.
-        if (!isCommitted) this.#producer = null
+      const results = await this.#transact(producer, sent, ends)
+      for (const [{ topic, partition, values }, { baseOffset }] of results) {
+        producer.ends.delete(`${topic}/${partition}`)
+        await ends.readable(topic, partition, baseOffset + values.length)
       }
+      return appends.map((append) => results.get(append) ?? NOTHING)
     })
+  }
+
+  async #transact(
+    producer: ProducerId,
+    sent: readonly TopicAppend[],
+    ends: PartitionEnds,
+  ): Promise<Map<TopicAppend, AppendResult>> {
+    let results: Map<TopicAppend, AppendResult> | null = null
+    try {
+      await this.#addPartitions(producer, sent)
+      results = await this.#produceAll(producer, sent)
+      await this.#end(producer)
+      return results
+    } catch (error) {
+      this.#producer = null
+      // Nothing is committed before its end was asked for.
+      if (results === null) throw error
+      // A new start ends what is open, and waits for what was being ended: then it can be read, or never.
+      this.#producer = await this.#begin()
+      const [[{ topic, partition }, { baseOffset }]] = results
+      if (await ends.holds(topic, partition, baseOffset)) return results
+      throw conflict(error)
+    }
   }
 
   async #checkEnds({ ends: known }: ProducerId, appends: readonly TopicAppend[], ends: PartitionEnds): Promise<void> {
@@ -119,9 +140,13 @@ export class KafkaProducer {
     const mine = (async () => {
       await before.catch(() => {})
       try {
-        return await run((this.#producer ??= await this.#begin()))
+        if (this.#producer === null && this.#fenced > 0) await sleep(courtesyMs(this.#fenced))
+        const result = await run((this.#producer ??= await this.#begin()))
+        this.#fenced = 0
+        return result
       } catch (error) {
         const isSpent = SPENT.some((id) => isKafkaError(error, id))
+        if (isSpent) this.#fenced++
         if (isSpent || !isConflictOf(error)) this.#producer = null
         if (isSpent && this.#transactionalId !== null) throw conflict(error)
         throw error
@@ -155,10 +180,10 @@ export class KafkaProducer {
     })
   }
 
-  async #end({ id, epoch }: ProducerId, isCommit: boolean): Promise<void> {
+  async #end({ id, epoch }: ProducerId): Promise<void> {
     const transactionalId = this.#transactionalId!
     await this.#cluster.retrying('the end of a transaction', async () => {
-      await endTxnV3.api.async(await this.#cluster.coordinator(transactionalId), transactionalId, id, epoch, isCommit)
+      await endTxnV3.api.async(await this.#cluster.coordinator(transactionalId), transactionalId, id, epoch, true)
     })
   }
 
@@ -234,6 +259,11 @@ async function produce(connection: Connection, asked: Produced): Promise<AppendR
   const { responses } = await produceApi.async(connection, asked)
   const [{ baseOffset, logAppendTimeMs }] = responses[0].partitionResponses
   return { baseOffset: Number(baseOffset), appendTime: Number(logAppendTimeMs) }
+}
+
+/** Before a name is taken back: who took it may end what it has begun, or none would ever get through. */
+function courtesyMs(fenced: number): number {
+  return Math.min(COURTESY_MS_MIN * 2 ** (fenced - 1), COURTESY_MS_MAX) * (0.5 + Math.random())
 }
 
 function conflict(cause?: unknown): Error {
