@@ -14,26 +14,12 @@ import { startRedis } from '../services/redis.ts'
 import { until } from '../services/until.ts'
 import { temporaryFolder } from '../support/folders.ts'
 import { allStates } from '../support/all-states.ts'
+import { CARD_SPEND } from '../support/card-spend.ts'
 import { Platform } from '../support/platform.ts'
 import { Random, runSeed } from '../support/random.ts'
 import { proveStack } from '../support/stack-case.ts'
 
 const skip = missing('redis')
-const DEFINITIONS = `import { count, entity, featureService, featureView, last, stream, sum, t } from 'tidemark'
-export const card = entity('card', { card_id: t.string() })
-export const payments = stream('payments', {
-  schema: { card_id: t.string(), amount: t.float64(), paid_at: t.timestamp() },
-  eventTime: 'paid_at',
-})
-export const cardSpend = featureView('card_spend', {
-  entity: card, from: payments,
-  features: { n: count().over('lifetime'), spend_1h: sum('amount').over('1h'), spend_24h: sum('amount').over('24h') },
-})
-export const cardLast = featureView('card_last', {
-  entity: card, from: payments, where: (e) => e.amount > 0, features: { last_amount: last('amount').over('7d') },
-})
-export const fraud = featureService('fraud', { features: [cardSpend.all(), cardLast.all()] })
-`
 
 /** A stream of random events into a Redis to which things happen. */
 class Faults {
@@ -51,7 +37,7 @@ class Faults {
 
   static async open(random: Random, context: TestContext, url: string): Promise<Faults> {
     const openOnline = (_folder: string, now: () => number) => openRedisOnline({ url, now })
-    return new Faults(random, context, await Platform.open(context, DEFINITIONS, { partitions: 4, openOnline }))
+    return new Faults(random, context, await Platform.open(context, CARD_SPEND, { partitions: 4, openOnline }))
   }
 
   async produce(): Promise<void> {

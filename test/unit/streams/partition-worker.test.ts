@@ -7,26 +7,12 @@ import { IngestRole } from '../../../streams/ingest.ts'
 import { bucketsOf } from '../../../streams/partition-worker.ts'
 import type { StreamContext } from '../../../streams/stream-context.ts'
 import { allStates } from '../../support/all-states.ts'
+import { CARD_SPEND } from '../../support/card-spend.ts'
 import { temporaryFolder } from '../../support/folders.ts'
 import { Platform } from '../../support/platform.ts'
 import { Random, runSeed } from '../../support/random.ts'
 
 const ROUNDS = Number(process.env.TIDEMARK_RESUME_ROUNDS ?? 6)
-const DEFINITIONS = `import { count, entity, featureService, featureView, last, stream, sum, t } from 'tidemark'
-export const card = entity('card', { card_id: t.string() })
-export const payments = stream('payments', {
-  schema: { card_id: t.string(), amount: t.float64(), paid_at: t.timestamp() },
-  eventTime: 'paid_at',
-})
-export const cardSpend = featureView('card_spend', {
-  entity: card, from: payments,
-  features: { n: count().over('lifetime'), spend_1h: sum('amount').over('1h'), spend_24h: sum('amount').over('24h') },
-})
-export const cardLast = featureView('card_last', {
-  entity: card, from: payments, where: (e) => e.amount > 0, features: { last_amount: last('amount').over('7d') },
-})
-export const fraud = featureService('fraud', { features: [cardSpend.all(), cardLast.all()] })
-`
 
 /** Flushes as a store does whose buckets are written one by one: a crash leaves some buckets flushed and others not. */
 function crashing(online: OnlineStore, random: Random): OnlineStore {
@@ -56,7 +42,7 @@ async function markerOffsets({ online, ...context }: StreamContext, partition: n
 }
 
 test('a flush advances the markers of the buckets with events; the others follow where the log ends', async (context) => {
-  const platform = await Platform.open(context, DEFINITIONS, { partitions: 1 })
+  const platform = await Platform.open(context, CARD_SPEND, { partitions: 1 })
   const role = new ApplyRole(platform.context)
   await role.runOnce()
   await platform.produce('payments', [{ card_id: 'a', amount: 1, paid_at: platform.clock.ms }])
@@ -72,7 +58,7 @@ test('a flush advances the markers of the buckets with events; the others follow
 })
 
 test('held events are flushed by settle, and an owner that was taken over stops without an error', async (context) => {
-  const platform = await Platform.open(context, DEFINITIONS, { partitions: 1 })
+  const platform = await Platform.open(context, CARD_SPEND, { partitions: 1 })
   const stale = new ApplyRole(platform.context)
   const send = async (): Promise<void> => {
     await platform.produce('payments', [{ card_id: 'a', amount: 1, paid_at: platform.clock.ms }])
@@ -97,7 +83,7 @@ test('a crash between buckets leaves markers that differ; the next owner drops w
   let unequal = 0
   for (let round = 0; round < ROUNDS; round++) {
     const random = new Random(seed + round)
-    const platform = await Platform.open(context, DEFINITIONS, { partitions: random.pick([1, 2, 4]) })
+    const platform = await Platform.open(context, CARD_SPEND, { partitions: random.pick([1, 2, 4]) })
     const crashy = { ...platform.context, online: crashing(platform.context.online, random) }
     const ingest = new IngestRole(platform.context)
     let role = new ApplyRole(crashy)
