@@ -1,5 +1,6 @@
 import type { ConnectionOptions } from '@platformatic/kafka'
 import { failStore } from '../../errors.ts'
+import { withoutPassword } from '../../without-password.ts'
 import type { Broker } from './cluster.ts'
 
 export interface KafkaAddress {
@@ -43,5 +44,5 @@ function brokerOf(url: string, text: string): Broker {
 }
 
 function wrong(url: string, expected: string): Error {
-  return failStore('TM_CONFIG_LOG', `TIDEMARK_LOG is ${url.replace(/\/\/[^@/]*@/, '//…@')}: expected ${expected}`)
+  return failStore('TM_CONFIG_LOG', `TIDEMARK_LOG is ${withoutPassword(url)}: expected ${expected}`)
 }

@@ -1,6 +1,7 @@
 import { Kysely, sql } from 'kysely'
 import pg from 'pg'
 import { failStore } from '../../errors.ts'
+import { withoutPassword } from '../../without-password.ts'
 import { KyselyMetadata } from '../kysely-metadata.ts'
 import type { MetadataStore } from '../metadata-store.ts'
 import { MIGRATIONS } from '../migrations.ts'
@@ -51,10 +52,6 @@ function checked(url: string): string {
     'TM_CONFIG_METADATA',
     `TIDEMARK_METADATA is ${withoutPassword(url)}: expected postgres://user:password@host:port/database`,
   )
-}
-
-function withoutPassword(url: string): string {
-  return url.replace(/\/\/[^@/]*@/, '//…@')
 }
 
 async function migrate(db: Kysely<MetadataTables>, url: string): Promise<void> {

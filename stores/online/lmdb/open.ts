@@ -1,4 +1,5 @@
 import { ByteReader } from '../../../features/values/byte-reader.ts'
+import { asBuffer } from '../../as-buffer.ts'
 import { ByteWriter } from '../../../features/values/byte-writer.ts'
 import type { StateParts } from '../../../features/kernel/state-parts.ts'
 import { failStore } from '../../errors.ts'
@@ -363,8 +364,4 @@ function decodeMarker(bytes: Uint8Array): Marker {
 
 function copyParts({ open, sealed }: StateParts): StateParts {
   return { open: Uint8Array.from(open), sealed: sealed === null ? null : Uint8Array.from(sealed) }
-}
-
-function asBuffer(bytes: Uint8Array): Buffer {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
 }

@@ -2,6 +2,7 @@ import { createClient, createCluster, createSentinel, ErrorReply, RESP_TYPES } f
 import { isTidemarkError } from '../../../features/errors/tidemark-error.ts'
 import type { TidemarkError } from '../../../features/errors/tidemark-error.ts'
 import { failStore } from '../../errors.ts'
+import { withoutPassword } from '../../without-password.ts'
 import type { Script } from './scripts.ts'
 
 /** What a command answers: bulk strings as bytes, integers, arrays of both, null. */
@@ -227,8 +228,4 @@ function unavailable(error: unknown): TidemarkError {
 function messageOf(error: unknown): string {
   if (error instanceof AggregateError && error.errors.length > 0) return messageOf(error.errors[0])
   return error instanceof Error ? error.message || error.constructor.name : String(error)
-}
-
-function withoutPassword(url: string): string {
-  return url.replace(/\/\/[^@/]*@/, '//…@')
 }

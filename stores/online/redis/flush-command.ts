@@ -1,4 +1,5 @@
 import type { BucketFlush, StateWrite } from '../online-store.ts'
+import { asBuffer } from '../../as-buffer.ts'
 import { bucketKey, entityKey, settledKey, versionBytes, versionKey } from './keys.ts'
 
 /** What the flush script is given (see `scripts.ts`). */
@@ -12,9 +13,9 @@ export function flushScript(flush: BucketFlush, time: string): ScriptCall {
   const marker = backfill === undefined ? bucketKey('m', flush) : versionKey('b', flush, backfill)
   const call: ScriptCall = {
     keys: [marker, settledKey(flush.bucket), bucketKey('v', flush)],
-    values: [time, String(epoch), views, String(expectedOffset), String(nextOffset), bufferOf(origins)],
+    values: [time, String(epoch), views, String(expectedOffset), String(nextOffset), asBuffer(origins)],
   }
-  for (const [view, writes] of byView(flush.writes)) addGroup(call, flush, view, writes)
+  for (const [view, writes] of Map.groupBy(flush.writes, (write) => write.view)) addGroup(call, flush, view, writes)
   return call
 }
 
@@ -31,32 +32,18 @@ function addGroup(call: ScriptCall, flush: BucketFlush, view: string, writes: re
     if (state === null) openDeletes.push(entityKey(open, key))
     else {
       opens.push(entityKey(open, key))
-      openValues.push(bufferOf(state.open))
+      openValues.push(asBuffer(state.open))
     }
     const part = state === null ? null : state.sealed
     if (part === undefined) continue
     if (part === null) sealedDeletes.push(entityKey(sealed, key))
     else {
       sealeds.push(entityKey(sealed, key))
-      sealedValues.push(bufferOf(part))
+      sealedValues.push(asBuffer(part))
     }
   }
   const lists = [opens, openDeletes, sealeds, sealedDeletes]
   call.keys.push(versionKey('k', flush, view), ...lists.flat())
   call.values.push(versionBytes(view), String(open.length), ...lists.map(({ length }) => String(length)))
   call.values.push(...openValues, ...sealedValues)
-}
-
-function byView(writes: readonly StateWrite[]): Map<string, StateWrite[]> {
-  const groups = new Map<string, StateWrite[]>()
-  for (const write of writes) {
-    const group = groups.get(write.view)
-    if (group === undefined) groups.set(write.view, [write])
-    else group.push(write)
-  }
-  return groups
-}
-
-function bufferOf(bytes: Uint8Array): Buffer {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
 }

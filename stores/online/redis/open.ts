@@ -1,4 +1,5 @@
 import type { StateParts } from '../../../features/kernel/state-parts.ts'
+import { asBuffer } from '../../as-buffer.ts'
 import { isTidemarkError } from '../../../features/errors/tidemark-error.ts'
 import { failStore } from '../../errors.ts'
 import { isSameRevision } from '../online-store.ts'
@@ -214,7 +215,7 @@ class RedisOnlineStore implements OnlineStore {
     })
   }
 
-  /** One after the other: a bucket may stand in the list twice. */
+  /** A bucket may stand in the list twice: commands of one slot keep their order. */
   async #move<T>(moves: readonly T[], run: (move: T) => Promise<Reply>): Promise<FlushOutcome[]> {
     return (await Promise.all(moves.map(run))).map((number) => OUTCOMES[Number(number)])
   }
@@ -315,8 +316,4 @@ function bySlot(reads: readonly EntityRead[]): EntityRead[][] {
     else slots.push([read])
   }
   return slots
-}
-
-function asBuffer(bytes: Uint8Array): Buffer {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
 }
