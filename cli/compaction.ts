@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import { openTables } from '../stores/tables/open-tables.ts'
-import { CompactionRole } from '../streams/compact-archive.ts'
+import { CompactionRole } from '../streams/archive/compact-archive.ts'
 import type { StreamContext } from '../streams/stream-context.ts'
 import type { DataGates } from './data-gates.ts'
 import { repeatWork } from './repeat-work.ts'

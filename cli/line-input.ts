@@ -3,7 +3,7 @@ import { open } from 'node:fs/promises'
 import type { Readable } from 'node:stream'
 import { isTidemarkError } from '../features/errors/tidemark-error.ts'
 import { failStore } from '../stores/errors.ts'
-import type { EventLine } from '../streams/event-lines.ts'
+import type { EventLine } from '../streams/ingest/event-lines.ts'
 import { failCli } from './errors.ts'
 
 const NEWLINE = 0x0a

@@ -1,4 +1,4 @@
-import { ParkedViews } from '../streams/parked-views.ts'
+import { ParkedViews } from '../streams/apply/parked-views.ts'
 import type { Project } from './open-project.ts'
 import { repeatWork } from './repeat-work.ts'
 import type { LogLines } from './terminal/log-lines.ts'

@@ -1,6 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import type { TidemarkError } from '../features/errors/tidemark-error.ts'
-import { ArchiveRole } from '../streams/archive.ts'
+import { ArchiveRole } from '../streams/archive/archive.ts'
 import { StreamRole } from '../streams/stream-role.ts'
 import { createTopics } from '../streams/stream-context.ts'
 import type { StreamContext } from '../streams/stream-context.ts'

@@ -1,5 +1,5 @@
-import { ScheduledImports } from '../streams/scheduled-imports.ts'
-import type { ScheduledRun } from '../streams/scheduled-imports.ts'
+import { ScheduledImports } from '../streams/imports/scheduled-imports.ts'
+import type { ScheduledRun } from '../streams/imports/scheduled-imports.ts'
 import { describeAccepted } from './commands/describe-accepted.ts'
 import type { Project } from './open-project.ts'
 import { repeatWork } from './repeat-work.ts'

@@ -1,6 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import { isTidemarkError } from '../features/errors/tidemark-error.ts'
-import { whileFed } from '../streams/source-feeds.ts'
+import { whileFed } from '../streams/feeds/source-feeds.ts'
 import type { Project } from './open-project.ts'
 import { settle } from './settle.ts'
 

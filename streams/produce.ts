@@ -1,7 +1,7 @@
 import { sourceLogName } from '../features/plan/source-plan.ts'
-import { decodeEvents } from './decode-events.ts'
-import { joinLines } from './event-lines.ts'
-import type { EventLine } from './event-lines.ts'
+import { decodeEvents } from './ingest/decode-events.ts'
+import { joinLines } from './ingest/event-lines.ts'
+import type { EventLine } from './ingest/event-lines.ts'
 import { createTopics, limitsOf, sourceTopic } from './stream-context.ts'
 import type { StreamContext } from './stream-context.ts'
 

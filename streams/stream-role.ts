@@ -1,9 +1,9 @@
 import type { TidemarkError } from '../features/errors/tidemark-error.ts'
 import type { MetadataStore } from '../stores/metadata/metadata-store.ts'
-import { ApplyRole } from './apply-role.ts'
-import { FillRole } from './fill-role.ts'
-import { IngestRole } from './ingest.ts'
-import { RecentBlocks } from './recent-blocks.ts'
+import { ApplyRole } from './apply/apply-role.ts'
+import { FillRole } from './feeds/fill-role.ts'
+import { IngestRole } from './ingest/ingest.ts'
+import { RecentBlocks } from './blocks/recent-blocks.ts'
 import { forgetStopped, publishStopped } from './stopped-partitions.ts'
 import type { StreamContext } from './stream-context.ts'
 

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { openProject } from '../../cli/open-project.ts'
 import { drain } from '../../cli/run-roles.ts'
-import { importFiles } from '../../streams/import-files.ts'
+import { importFiles } from '../../streams/imports/import-files.ts'
 import { sqlText } from '../../stores/tables/tables.ts'
 
 export interface FlightsProject {

@@ -1,5 +1,5 @@
 import type { Command } from 'commander'
-import { viewProgress } from '../../streams/live-views.ts'
+import { viewProgress } from '../../streams/apply/live-views.ts'
 import { describeBuilding } from './describe-building.ts'
 import { print, withProject } from './with-project.ts'
 

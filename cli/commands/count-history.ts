@@ -4,7 +4,7 @@ import type { ViewPlan } from '../../features/plan/view-plan.ts'
 import type { PlanEstimate } from '../../registry/plan-report.ts'
 import { keyedLogName } from '../../registry/keyed-logs.ts'
 import { archiveFiles } from '../../stores/tables/archive-files.ts'
-import { otherDonors } from '../../streams/source-feeds.ts'
+import { otherDonors } from '../../streams/feeds/source-feeds.ts'
 import { keyedTopic } from '../../streams/stream-context.ts'
 import type { Project } from '../open-project.ts'
 

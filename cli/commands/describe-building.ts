@@ -1,4 +1,4 @@
-import type { ViewProgress } from '../../streams/live-views.ts'
+import type { ViewProgress } from '../../streams/apply/live-views.ts'
 
 /** View versions on their way to being served; services read the version before until they have caught up. */
 export function buildingRows(views: readonly ViewProgress[]): string[][] {

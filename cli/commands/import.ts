@@ -1,5 +1,5 @@
 import type { Command } from 'commander'
-import { importFiles } from '../../streams/import-files.ts'
+import { importFiles } from '../../streams/imports/import-files.ts'
 import type { Tables } from '../../stores/tables/tables.ts'
 import { sqlText } from '../../stores/tables/tables.ts'
 import { untilFed } from '../until-fed.ts'

@@ -1,6 +1,6 @@
 import type { Command } from 'commander'
 import { countHistory } from './count-history.ts'
-import { viewProgress } from '../../streams/live-views.ts'
+import { viewProgress } from '../../streams/apply/live-views.ts'
 import { describeBuilding } from './describe-building.ts'
 import { describePlan } from './describe-plan.ts'
 import { print, withProject } from './with-project.ts'

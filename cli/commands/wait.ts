@@ -1,6 +1,6 @@
 import { Option } from 'commander'
 import type { Command } from 'commander'
-import { appliedPositions, countAppliedSince } from '../../streams/applied-events.ts'
+import { appliedPositions, countAppliedSince } from '../../streams/apply/applied-events.ts'
 import { waitUntilCaughtUp } from '../../streams/wait.ts'
 import { failCli } from '../errors.ts'
 import { settle } from '../settle.ts'

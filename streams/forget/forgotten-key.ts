@@ -5,7 +5,7 @@ import type { Column } from '../../features/values/column.ts'
 import { entityKeyBytes, entityKeysOfBatch } from '../../features/values/entity-key.ts'
 import { sqlLiteral } from '../../stores/tables/sql-literal.ts'
 import { sqlName } from '../../stores/tables/tables.ts'
-import { entityColumns } from '../keyed-append.ts'
+import { entityColumns } from '../ingest/keyed-append.ts'
 
 /** Shorter texts are found in too much that has nothing to do with the key. */
 const SEARCHED_BYTES_MIN = 4

@@ -2,7 +2,7 @@ import { archiveCandidates, archiveFileName, archiveFiles } from '../../stores/t
 import type { ArchiveFile, PartitionPlace } from '../../stores/tables/archive-files.ts'
 import { recordArchiveHash } from '../../stores/tables/archive-hashes.ts'
 import { sqlText } from '../../stores/tables/tables.ts'
-import { copyToArchive } from '../archive-writer.ts'
+import { copyToArchive } from '../archive/archive-writer.ts'
 import type { StreamContext } from '../stream-context.ts'
 import type { ForgottenKey } from './forgotten-key.ts'
 

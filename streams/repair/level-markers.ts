@@ -2,7 +2,7 @@ import type { KeyedLog } from '../../registry/keyed-logs.ts'
 import { FlushJournal } from '../../stores/online/flush-journal.ts'
 import type { Marker } from '../../stores/online/online-store.ts'
 import { failStream } from '../errors.ts'
-import { bucketsOf } from '../partition-worker.ts'
+import { bucketsOf } from '../apply/partition-worker.ts'
 import { keyedTopic } from '../stream-context.ts'
 import type { StreamContext } from '../stream-context.ts'
 

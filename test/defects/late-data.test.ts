@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { IngestRole } from '../../streams/ingest.ts'
+import { IngestRole } from '../../streams/ingest/ingest.ts'
 import { BothWays } from '../support/both-ways.ts'
 import { Platform } from '../support/platform.ts'
 

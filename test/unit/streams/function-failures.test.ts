@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { readFunctionFailures } from '../../../streams/function-failures.ts'
+import { readFunctionFailures } from '../../../streams/apply/function-failures.ts'
 import { Platform } from '../../support/platform.ts'
 
 const DEFINITIONS = `import { count, entity, featureService, featureView, stream, sum, t } from 'tidemark'

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { ParkedViews, reportParkedViews } from '../../../streams/parked-views.ts'
+import { ParkedViews, reportParkedViews } from '../../../streams/apply/parked-views.ts'
 import { Platform } from '../../support/platform.ts'
 
 const HOUR = 3_600_000

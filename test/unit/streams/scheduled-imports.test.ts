@@ -3,8 +3,8 @@ import { mkdirSync, utimesSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import type { TestContext } from 'node:test'
-import { reportSchedules, ScheduledImports } from '../../../streams/scheduled-imports.ts'
-import type { ScheduledRun } from '../../../streams/scheduled-imports.ts'
+import { reportSchedules, ScheduledImports } from '../../../streams/imports/scheduled-imports.ts'
+import type { ScheduledRun } from '../../../streams/imports/scheduled-imports.ts'
 import { Platform } from '../../support/platform.ts'
 
 const HOUR = 3_600_000

@@ -2,8 +2,8 @@ import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
 import { sourceLogName } from '../../../features/plan/source-plan.ts'
-import { countDeadLetters } from '../../../streams/dead-letter-counts.ts'
-import { replayDeadLetters } from '../../../streams/replay-dead-letters.ts'
+import { countDeadLetters } from '../../../streams/dead-letters/dead-letter-counts.ts'
+import { replayDeadLetters } from '../../../streams/dead-letters/replay-dead-letters.ts'
 import { Platform } from '../../support/platform.ts'
 
 const START = Date.UTC(2024, 5, 1)
