@@ -7,9 +7,12 @@ import { HOST_VARIABLE } from './services/shared-server.ts'
 
 /** The longest first, so that no long one is left for the end. */
 const LONGEST = [
+  'engines/redis-faults',
   'e2e/crash',
   'unit/bench-smoke',
   'parity/parity',
+  'services/kafka',
+  'unit/registry/meter',
   'unit/streams/history',
   'e2e/',
   'simulation/',
@@ -31,7 +34,8 @@ const counts = { passed: 0, failed: 0, skipped: 0 }
 
 const events = run({
   files,
-  concurrency: 2,
+  // One more than the two cores that it is made for: many tests wait for servers and processes.
+  concurrency: 3,
   execArgv: [
     '--conditions=tidemark-source',
     '--disable-warning=ExperimentalWarning',

@@ -91,7 +91,7 @@ test(
     const { url, node, stop } = await startRedis()
     context.after(stop)
     await proveStack({
-      rounds: Number(process.env.TIDEMARK_REDIS_ROUNDS ?? 2),
+      rounds: Number(process.env.TIDEMARK_REDIS_ROUNDS ?? 1),
       seed: runSeed('parity over Redis'),
       async openOnline() {
         await node.command('FLUSHALL')
