@@ -101,9 +101,10 @@ async function lagOf(
   const opened = records.slice(0, COUNTED_RECORDS_MAX)
   if (opened.length === 0) return { events: 0, isEstimated: false, ms: 0 }
   const counted = opened.reduce((sum, { value }) => sum + eventsOf(value, keyedLog), 0)
+  const isEstimated = opened[opened.length - 1].offset + 1 < at.endOffset
   return {
-    events: Math.round((counted / opened.length) * behind),
-    isEstimated: opened.length < behind,
+    events: isEstimated ? Math.round((counted / opened.length) * behind) : counted,
+    isEstimated,
     ms: Math.max(0, Math.floor(context.log.now()) - opened[0].appendTime),
   }
 }

@@ -1,7 +1,8 @@
 /**
- * The log port: topics of numbered partitions holding records in append order. Adapters: embedded (LMDB), Kafka later.
+ * The log port: topics of numbered partitions holding records in append order. Adapters: embedded (LMDB), Kafka.
  * Offsets are non-negative safe integers, dense per partition in the embedded log (gaps are allowed by the port).
  * Every method may be called from several processes at once; appends to one partition are serialised by the store.
+ * Names of topics are Tidemark's own; what others own is named by `foreignTopic`.
  */
 export interface TopicOptions {
   readonly partitions: number
@@ -16,7 +17,10 @@ export interface TopicInfo {
 
 export interface LogRecord {
   readonly offset: number
-  /** The log's own append time, epoch ms: non-decreasing within a partition. */
+  /**
+   * The log's own append time, epoch ms: never before a time that was settled earlier (see `settledTime`). Of a foreign topic what that says, which may be its producer's word;
+   * NaN: nothing.
+   */
   readonly appendTime: number
   /** Owned by the caller once returned; never a view into memory that a later read reuses. */
   readonly value: Uint8Array
@@ -33,6 +37,19 @@ export interface TopicAppend {
   readonly values: readonly Uint8Array[]
   /** Where given, the whole call appends nothing and fails with TM_LOG_CONFLICT unless this is the partition's end offset. */
   readonly ifEnd?: number
+}
+
+/** A partition of one creation of a topic. */
+export interface TopicPartition {
+  readonly topic: string
+  readonly partition: number
+  readonly incarnation: string
+}
+
+export interface Reading {
+  readonly records: LogRecord[]
+  /** Where to read on: behind the last record, and behind what follows it and is none. */
+  readonly nextOffset: number
 }
 
 /** A small durable value that goes with an append. */
@@ -58,7 +75,9 @@ export interface LogWatch {
 export interface Log {
   /** Checkpoints that `appendAll` sets in the transaction of its records; null where the store cannot (Kafka): they are then kept elsewhere, and set after the append. */
   readonly checkpoints: LogCheckpoints | null
-  /** Creates the topic, or returns the existing one. TM_LOG_TOPIC_MISMATCH if it exists with other options. */
+  /** The name, for this port, of a topic that belongs to others: its settings are as they made it. null: this log has topics of Tidemark's alone. */
+  foreignTopic(topic: string): string | null
+  /** Creates the topic, or returns the existing one. TM_LOG_TOPIC_MISMATCH if it exists with other options; a foreign one is taken as it is. */
   createTopic(name: string, options: TopicOptions): Promise<TopicInfo>
   /** The topic, or null. */
   topic(name: string): Promise<TopicInfo | null>
@@ -84,8 +103,12 @@ export interface Log {
   trim(topic: string, partition: number, before: number): Promise<number>
   /** Records from `fromOffset` on, at least one if there is one, about `maxBytes` at most. Empty at the end. */
   read(topic: string, partition: number, fromOffset: number, maxBytes: number): Promise<LogRecord[]>
-  /** The offset the next record will get. */
+  /** The same of one creation of a topic, and where to read on. TM_LOG_TOPIC_UNKNOWN: there is another now. */
+  readOn(place: TopicPartition, fromOffset: number, maxBytes: number): Promise<Reading>
+  /** The offset behind the last record; the next one gets this, or a later one. */
   endOffset(topic: string, partition: number): Promise<number>
+  /** The ends of these partitions at one moment: of every `appendAll`, either all or nothing lies below. */
+  endOffsets(places: readonly Omit<TopicPartition, 'incarnation'>[]): Promise<number[]>
   /** The first offset still held. */
   startOffset(topic: string, partition: number): Promise<number>
   /** Watches all topics. */
@@ -93,9 +116,10 @@ export interface Log {
   /** The clock that stamps appends, epoch ms (simulated where the deployment's clock is). */
   now(): number
   /**
-   * A time, as late as possible, with everything before it settled: every append stamped earlier is readable when this resolves, and no later append,
-   * by any process and whatever its clock says, is stamped earlier. What has been read to the end after this call is complete up to it.
+   * A time, as late as possible, with everything before it settled in a topic of Tidemark's own: every append stamped earlier is readable when this resolves, and no later append,
+   * by any process and whatever its clock says, is stamped earlier. What has been read to the end after this call is complete up to it. Where that costs an append it may be
+   * some seconds old, unless `fresh`.
    */
-  settledTime(): Promise<number>
+  settledTime(topic: string, options?: { readonly fresh?: boolean }): Promise<number>
   close(): Promise<void>
 }

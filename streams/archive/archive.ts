@@ -29,6 +29,7 @@ export class ArchiveRole {
   /** Partitions whose progress was compared with the files since this process began. */
   readonly #compared = new Set<string>()
   readonly #looked = new Set<string>()
+  #isFirst = true
   readonly #stopped = new Map<string, TidemarkError>()
   /** What other processes were told of `stopped`; null: nothing yet. */
   #published: Set<string> | null = null
@@ -50,9 +51,12 @@ export class ArchiveRole {
       await forgetStopped(metadata, 'archive')
       this.#published = new Set()
     }
-    const settled = await this.#context.log.settledTime()
+    const fresh = this.#isFirst
+    this.#isFirst = false
     let archived = 0
     for (const keyedLog of await this.#fed.among(await this.#context.registry.keyedLogs())) {
+      // The first look of a process always counts: a command that archives by itself means everything up to now.
+      const settled = await this.#context.log.settledTime(keyedTopic(keyedLog.name), { fresh })
       for (let partition = 0; partition < this.#context.partitions; partition++)
         archived += await this.#step(keyedLog, partition, settled)
     }
@@ -80,7 +84,6 @@ export class ArchiveRole {
     // Events that arrived earlier are still to come: nothing is complete yet.
     const settled = (await isHistoryRead(this.#context, keyedLog.source)) ? settledTime : held.completeUntil
     if (held.nextOffset === (await log.endOffset(topic.name, partition))) {
-      // The first look of a process always counts: a command that archives by itself means everything up to now.
       const isFirst = !this.#looked.has(key)
       this.#looked.add(key)
       if (isFirst || settled - held.completeUntil >= COMPLETE_EVERY_MS)

@@ -1,4 +1,4 @@
-import type { Log, TopicAppend } from '../../stores/log/log.ts'
+import type { AppendResult, Log, TopicAppend } from '../../stores/log/log.ts'
 import type { LastSent } from '../ingest/keyed-append.ts'
 import { deadTopic } from '../stream-context.ts'
 
@@ -80,14 +80,14 @@ export class LetterOutcomes {
     return OUTCOMES[(this.#outcomes[offset] ?? 0) - 1] ?? null
   }
 
-  /** Appends an outcome for letters, in one change with `others`. TM_LOG_CONFLICT if another process appended one since. */
+  /** Appends an outcome for letters, in one change with `others`, of which it gives the results. TM_LOG_CONFLICT if another process appended one since. */
   async append(
     log: Log,
     outcome: LetterOutcome,
     letters: readonly { readonly offset: number; readonly code: string }[],
     { others = [], lastSent = this.#last.lastSent }: { others?: readonly TopicAppend[]; lastSent?: LastSent } = {},
-  ): Promise<void> {
-    if (letters.length === 0) return
+  ): Promise<AppendResult[]> {
+    if (letters.length === 0) return []
     const offsets = letters.map(({ offset }) => offset)
     const counts: Record<string, number> = { ...this.#last.totals[outcome] }
     for (const { code } of letters) counts[code] = (counts[code] ?? 0) + 1
@@ -96,8 +96,10 @@ export class LetterOutcomes {
     const topic = outcomesTopic(this.#source)
     await log.createTopic(topic, { partitions: 1 })
     const value = encoder.encode(JSON.stringify(record))
-    await log.appendAll([{ topic, partition: 0, values: [value], ifEnd: this.#endOffset }, ...others])
-    this.#add(record, this.#endOffset + 1)
+    const own = { topic, partition: 0, values: [value], ifEnd: this.#endOffset }
+    const [{ baseOffset }, ...results] = await log.appendAll([own, ...others])
+    this.#add(record, baseOffset + 1)
+    return results
   }
 
   #add(record: OutcomeRecord, endOffset: number): void {

@@ -13,7 +13,6 @@ import { deadTopic, keyedTopic } from '../stream-context.ts'
 import { decodeKeyedSequences } from '../blocks/thinned-block.ts'
 
 const FETCH_BYTES = 4 << 20
-const READINGS_MAX = 1000
 
 /** New events of a record of a keyed log, from row `first` on. */
 export interface BlockPiece extends Piece {
@@ -113,22 +112,10 @@ export class DonorPieces {
     return { partitions, letters: await this.#scanLetters(ends.get(deadTopic(this.#source)) ?? 0) }
   }
 
-  /**
-   * Where everything ended at one moment: two readings that agree. So of every append either all or nothing is below, and what comes later has later
-   * sequences than its origin has here.
-   */
+  /** Where everything ended at one moment: of every append either all or nothing is below, and what comes later has later sequences than its origin has here. */
   async #settledEnds(): Promise<ReadonlyMap<string, number>> {
-    let ends = await this.#readEnds()
-    for (let reading = 0; reading < READINGS_MAX; reading++) {
-      const again = await this.#readEnds()
-      if (again.size === ends.size && [...again].every(([name, end]) => ends.get(name) === end)) return ends
-      ends = again
-    }
-    throw failStream('TM_STREAM_GAP', `the keyed logs of ${this.#source} are never at rest: fill again later`)
-  }
-
-  async #readEnds(): Promise<Map<string, number>> {
-    const ends = new Map<string, number>()
+    const limited = new Map<string, number>()
+    const open: { readonly name: string; readonly topic: string; readonly partition: number }[] = []
     for (const { name: topic, partitions } of await this.#log.listTopics()) {
       const source = this.#sources.find((one) => isKeyedTopicOf(one, topic))
       if (source === undefined || topic === keyedTopic(this.#target)) continue
@@ -137,12 +124,14 @@ export class DonorPieces {
         const limit = this.#limits !== null && this.#isOther(source) ? (this.#limits[name] ?? 0) : null
         if (!this.#partitions.has(name))
           this.#partitions.set(name, { topic, partition, source, limit, filter: new OriginFilter(), next: 0 })
-        ends.set(name, limit ?? (await this.#log.endOffset(topic, partition)))
+        if (limit === null) open.push({ name, topic, partition })
+        else limited.set(name, limit)
       }
     }
     const letters = deadTopic(this.#source)
-    if ((await this.#log.topic(letters)) !== null) ends.set(letters, await this.#log.endOffset(letters, 0))
-    return ends
+    if ((await this.#log.topic(letters)) !== null) open.push({ name: letters, topic: letters, partition: 0 })
+    const ends = await this.#log.endOffsets(open)
+    return new Map([...limited, ...open.map(({ name }, i) => [name, ends[i]] as const)])
   }
 
   async #scanPartition(from: DonorPartition, end: number): Promise<BlockPiece[]> {

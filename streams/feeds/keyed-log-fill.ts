@@ -1,7 +1,7 @@
 import { concatColumns } from '../../features/values/concat-columns.ts'
 import { gather, gatherColumn } from '../../features/values/gather.ts'
 import type { KeyedLog } from '../../registry/keyed-logs.ts'
-import type { TopicAppend } from '../../stores/log/log.ts'
+import type { AppendResult, TopicAppend } from '../../stores/log/log.ts'
 import type { Sequence } from '../blocks/block.ts'
 import { payloadOf, arrivalOf } from '../dead-letters/dead-letters.ts'
 import type { StoredLetter } from '../dead-letters/dead-letters.ts'
@@ -88,10 +88,13 @@ export class KeyedLogFill {
     }
     this.#events += events
     const { outcomes } = this.#donors
-    const others = [...this.#guards(), ...appends]
-    if (letters.length > 0 && outcomes !== null) await outcomes.append(this.#context.log, 'filled', letters, { others })
-    else if (appends.length > 0) await this.#context.log.appendAll(others)
-    for (const { partition } of appends) this.#ends[partition]++
+    const others = [...appends, ...this.#guards()]
+    let results: readonly AppendResult[] = []
+    if (letters.length > 0 && outcomes !== null)
+      results = await outcomes.append(this.#context.log, 'filled', letters, { others })
+    else if (appends.length > 0) results = await this.#context.log.appendAll(others)
+    for (const [i, { partition, values }] of appends.entries())
+      this.#ends[partition] = results[i].baseOffset + values.length
     await this.#tell()
     return events
   }

@@ -4,8 +4,9 @@ import assert from 'node:assert/strict'
 import { openKafkaLog } from '../../stores/log/kafka/open.ts'
 import type { Log } from '../../stores/log/log.ts'
 import { missing } from '../services/installation.ts'
-import { startKafka } from '../services/kafka-cluster.ts'
+import { quietClient, startKafka } from '../services/kafka-cluster.ts'
 import { hasErrorCode } from '../support/folders.ts'
+import { Random, runSeed } from '../support/random.ts'
 import { logContract } from './log.contract.ts'
 import type { LogFixture } from './log.contract.ts'
 
@@ -14,20 +15,30 @@ const skip = missing('kafka')
 let started: ReturnType<typeof startKafka> | null = null
 after(async () => (await started)?.stop())
 
-/** A broker of this file's own, without topics for each test. */
-async function fixture(context: TestContext): Promise<LogFixture> {
+interface KafkaFixture extends LogFixture {
+  readonly brokers: readonly string[]
+}
+
+/** A broker of this file's own, without topics for each test. Topics `<group>.<name>` are of that group. */
+async function fixture(context: TestContext): Promise<KafkaFixture> {
   const { brokers } = await (started ??= startKafka())
   const opened: Log[] = []
   context.after(() => Promise.all(opened.map((log) => log.close())))
+  const groupOf = (topic: string): string | null => (topic.includes('.') ? topic.split('.')[0] : null)
   const open = async (): Promise<Log> => {
-    const log = await openKafkaLog({ url: `kafka://${brokers.join(',')}`, now: Date.now })
+    const log = await openKafkaLog({ url: `kafka://${brokers.join(',')}`, now: Date.now, groupOf })
     opened.push(log)
     return log
   }
-  const first = await open()
-  for (const { name } of await first.listTopics()) await first.deleteTopic(name)
-  return { open }
+  const admin = quietClient(brokers).admin()
+  await admin.connect()
+  const topics = (await admin.listTopics()).filter((name) => !name.startsWith('__'))
+  if (topics.length > 0) await admin.deleteTopics({ topics })
+  await admin.disconnect()
+  return { open, brokers }
 }
+
+const bytes = (...values: number[]): Uint8Array => Uint8Array.from(values)
 
 logContract('Kafka log', fixture, skip)
 
@@ -35,4 +46,122 @@ test('records of a Kafka log cannot be rewritten', { skip }, async (context) => 
   const log = await (await fixture(context)).open()
   await log.createTopic('a', { partitions: 1 })
   await assert.rejects(log.rewrite('a', 0, []), hasErrorCode('TM_LOG_REWRITE'))
+})
+
+test('Kafka log: where a partition ends does not count what is no record', { skip }, async (context) => {
+  const log = await (await fixture(context)).open()
+  for (const topic of ['g.a', 'g.b']) await log.createTopic(topic, { partitions: 1 })
+  assert.equal(await log.endOffset('g.a', 0), 0)
+  const place = { topic: 'g.a', partition: 0, incarnation: (await log.topic('g.a'))!.incarnation }
+  for (let i = 0; i < 3; i++) {
+    const { baseOffset } = await log.append('g.a', 0, [bytes(i)])
+    assert.equal(await log.endOffset('g.a', 0), baseOffset + 1)
+    assert.equal((await log.readOn(place, baseOffset, 1 << 20)).nextOffset, baseOffset + 2)
+  }
+  const late = [
+    { topic: 'g.a', partition: 0, values: [bytes(9)] },
+    { topic: 'g.b', partition: 0, values: [], ifEnd: 7 },
+  ]
+  await assert.rejects(log.appendAll(late), hasErrorCode('TM_LOG_CONFLICT'))
+  assert.equal(await log.endOffset('g.a', 0), 5)
+})
+
+test('Kafka log: topics of others are taken as they are', { skip }, async (context) => {
+  const { open, brokers } = await fixture(context)
+  const client = quietClient(brokers)
+  const admin = client.admin()
+  const producer = client.producer()
+  await Promise.all([admin.connect(), producer.connect()])
+  context.after(() => Promise.all([admin.disconnect(), producer.disconnect()]))
+  await admin.createTopics({
+    topics: [
+      {
+        topic: 'payments',
+        numPartitions: 3,
+        configEntries: [
+          { name: 'cleanup.policy', value: 'compact' },
+          { name: 'message.timestamp.type', value: 'CreateTime' },
+        ],
+      },
+    ],
+  })
+  const log = await open()
+  const name = log.foreignTopic('payments') ?? ''
+  assert.equal((await log.createTopic(name, { partitions: 1 })).partitions, 3)
+  await producer.send({
+    topic: 'payments',
+    messages: [
+      { partition: 2, key: 'k', value: 'v', headers: { h: 'x' }, timestamp: '1234' },
+      { partition: 2, key: '12345678', value: null },
+    ],
+  })
+  const [first, second] = await log.read(name, 2, 0, 1 << 20)
+  assert.deepEqual([Buffer.from(first.value).toString(), first.appendTime], ['v', 1234])
+  assert.equal(second.value.length, 0)
+  assert.ok(second.appendTime > 1234)
+  assert.deepEqual(await log.listTopics(), [])
+})
+
+test(
+  'Kafka log: no append of a group is stamped before a settled time, whoever makes it',
+  { skip },
+  async (context) => {
+    const random = new Random(runSeed('settled times'))
+    const { open } = await fixture(context)
+    const log = await open()
+    for (const topic of ['g.a', 'g.b']) await log.createTopic(topic, { partitions: 2 })
+    const writers = [await open(), await open()]
+    const settler = await open()
+    const appended: { topic: string; partition: number; offset: number; time: number; after: number }[] = []
+    let settled = 0
+    await Promise.all([
+      ...writers.map(async (writer) => {
+        for (let i = 0; i < 15; i++) {
+          const after = settled
+          const [topic, partition] = [random.pick(['g.a', 'g.b']), random.below(2)]
+          const { baseOffset, appendTime } = await writer.append(topic, partition, [bytes(i)])
+          appended.push({ topic, partition, offset: baseOffset, time: appendTime, after })
+        }
+      }),
+      (async () => {
+        for (let i = 0; i < 15; i++) {
+          const time = await settler.settledTime('g.a', { fresh: random.below(3) > 0 })
+          assert.ok(time >= settled, `${time} after ${settled}`)
+          settled = time
+          // What is stamped earlier can be read now.
+          for (const { topic, partition, offset, time: stamped } of appended)
+            if (stamped < time) assert.equal((await settler.read(topic, partition, offset, 1))[0]?.offset, offset)
+        }
+      })(),
+    ])
+    for (const { topic, partition, offset, time, after } of appended) {
+      assert.ok(time >= after, `stamped ${time}, though ${after} was settled before`)
+      assert.equal((await log.read(topic, partition, offset, 1))[0].appendTime, time)
+    }
+  },
+)
+
+test('Kafka log: a broker whose clock is behind dates no append before a settled time', { skip }, async (context) => {
+  const { open, brokers } = await fixture(context)
+  const log = await open()
+  await log.createTopic('g.a', { partitions: 1 })
+  const settled = await log.settledTime('g.a', { fresh: true })
+  assert.ok(Math.abs(settled - Date.now()) < 60_000)
+  // As if the broker that settled this were an hour ahead of the one that leads the partition.
+  const ahead = Date.now() + 3_600_000
+  const producer = quietClient(brokers).producer()
+  await producer.connect()
+  context.after(() => producer.disconnect())
+  const value = JSON.stringify({ settled: ahead, alone: false, quietSince: 0 })
+  await producer.send({ topic: 'tidemark.settled.g', messages: [{ value }] })
+  const other = await open()
+  assert.equal(await other.settledTime('g.a'), ahead)
+  const { baseOffset, appendTime } = await other.append('g.a', 0, [bytes(1), bytes(2)])
+  assert.equal(appendTime, ahead)
+  assert.equal(await (await open()).settledTime('g.a', { fresh: true }), ahead)
+  const read = await log.read('g.a', 0, baseOffset, 1 << 20)
+  assert.deepEqual(
+    read.map(({ appendTime: time }) => time),
+    [ahead, ahead],
+  )
 })

@@ -250,6 +250,47 @@ export function logContract(
     watch.close()
   })
 
+  check('a reading says where to go on; of a topic that was made anew it gives nothing', async (log, { open }) => {
+    const { incarnation } = await log.createTopic('a', { partitions: 1 })
+    const place = { topic: 'a', partition: 0, incarnation }
+    const [{ baseOffset }] = [await log.append('a', 0, [bytes(1), bytes(2)])]
+    const first = await log.readOn(place, baseOffset, 1)
+    assert.deepEqual([first.records.length, first.nextOffset], [1, baseOffset + 1])
+    const rest = await log.readOn(place, first.nextOffset, 1 << 20)
+    assert.deepEqual([rest.records.map(({ value }) => [...value]), rest.nextOffset >= baseOffset + 2], [[[2]], true])
+    assert.deepEqual(await log.readOn(place, rest.nextOffset, 1), { records: [], nextOffset: rest.nextOffset })
+    const other = await open()
+    await other.deleteTopic('a')
+    await other.createTopic('a', { partitions: 1 })
+    await other.append('a', 0, [bytes(3), bytes(4), bytes(5)])
+    await assert.rejects(log.readOn(place, 0, 1 << 20), hasErrorCode('TM_LOG_TOPIC_UNKNOWN'))
+  })
+
+  check(
+    'ends of several partitions are those of one moment: appends made together lie below all or none',
+    async (log, { open }) => {
+      for (const topic of ['a', 'b', 'guard']) await log.createTopic(topic, { partitions: 1 })
+      const writer = await open()
+      let isDone = false
+      const written = (async () => {
+        for (let i = 0; i < 40; i++)
+          await writer.appendAll([
+            { topic: 'a', partition: 0, values: [bytes(i)] },
+            { topic: 'b', partition: 0, values: [bytes(i)] },
+            { topic: 'guard', partition: 0, values: [], ifEnd: 0 },
+          ])
+        isDone = true
+      })()
+      while (!isDone) {
+        const ends = await log.endOffsets(['b', 'a'].map((topic) => ({ topic, partition: 0 })))
+        const below = async (topic: string, end: number): Promise<number> =>
+          (await log.read(topic, 0, 0, 1 << 20)).filter(({ offset }) => offset < end).length
+        assert.equal(await below('b', ends[0]), await below('a', ends[1]))
+      }
+      await written
+    },
+  )
+
   check('closing twice is harmless and the records are there after reopening', async (log, { open }) => {
     await log.createTopic('a', { partitions: 1 })
     await log.append('a', 0, [bytes(1)])
@@ -304,11 +345,11 @@ export function embeddedLogContract(name: string, fixture: (context: TestContext
     async (log, fixture) => {
       await log.createTopic('a', { partitions: 2 })
       fixture.setNow(5000)
-      assert.equal(await log.settledTime(), 5000)
+      assert.equal(await log.settledTime('a'), 5000)
       fixture.setNow(4000)
       const other = await fixture.open()
       assert.equal((await other.append('a', 1, [bytes(1)])).appendTime, 5000)
-      assert.equal(await other.settledTime(), 5000)
+      assert.equal(await other.settledTime('a'), 5000)
       fixture.setNow(6000)
       assert.equal((await log.append('a', 1, [bytes(2)])).appendTime, 6000)
     },

@@ -5,18 +5,25 @@ import type { Broker } from './cluster.ts'
 
 export interface KafkaAddress {
   readonly brokers: readonly Broker[]
+  /** What the names of the deployment's topics begin with. */
+  readonly deployment: string
   readonly options: ConnectionOptions
 }
 
 const MECHANISMS = ['PLAIN', 'SCRAM-SHA-256', 'SCRAM-SHA-512'] as const
 
+const DEPLOYMENT = 'tidemark'
+
 /**
- * `kafka://[user:password@]host:port,host:port[?tls=true&sasl=SCRAM-SHA-512]`; with a user and nothing else said, SASL/PLAIN. TM_CONFIG_LOG.
+ * `kafka://[user:password@]host:port,host:port[/deployment][?tls=true&sasl=SCRAM-SHA-512]`; with a user and nothing else said, SASL/PLAIN; the deployment is `tidemark` unless named. TM_CONFIG_LOG.
  */
 export function kafkaAddress(url: string): KafkaAddress {
-  const match = /^kafka:\/\/(?:([^:@/?]*):([^@/?]*)@)?([^/?]+)\/?(?:\?(.*))?$/.exec(url)
+  const match = /^kafka:\/\/(?:([^:@/?]*):([^@/?]*)@)?([^/?]+)(?:\/([^?]*))?(?:\?(.*))?$/.exec(url)
   if (match === null) throw wrong(url, 'host:port,host:port after kafka://')
-  const [, user, password, hosts, query = ''] = match
+  const [, user, password, hosts, path, query = ''] = match
+  const deployment = path === undefined || path === '' ? DEPLOYMENT : path
+  if (!/^[a-zA-Z0-9_-]{1,64}$/.test(deployment))
+    throw wrong(url, `a deployment of up to 64 letters, digits, _ and - behind the hosts, not ${deployment}`)
   const brokers = hosts.split(',').map((host) => brokerOf(url, host))
   const settings = new URLSearchParams(query)
   for (const name of settings.keys())
@@ -27,6 +34,7 @@ export function kafkaAddress(url: string): KafkaAddress {
   if (mechanism === undefined) throw wrong(url, `sasl to be one of ${MECHANISMS.join(', ')}`)
   return {
     brokers,
+    deployment,
     options: {
       ...(tls === 'true' ? { tls: {}, tlsServerName: true } : {}),
       ...(user === undefined

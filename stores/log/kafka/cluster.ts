@@ -26,7 +26,9 @@ const TRANSACTION_COORDINATOR = 1
 /** Connections to the brokers of a Kafka cluster, and who leads what. */
 export class KafkaCluster {
   readonly #bootstrap: readonly Broker[]
-  readonly #pool: ConnectionPool
+  readonly #clientId: string
+  readonly #options: ConnectionOptions
+  #pool: ConnectionPool
   #brokers = new Map<number, Broker>()
   readonly #topics = new Map<string, ClusterTopic>()
   #controller = -1
@@ -34,8 +36,16 @@ export class KafkaCluster {
 
   constructor(bootstrap: readonly Broker[], clientId: string, options: ConnectionOptions) {
     this.#bootstrap = bootstrap
-    this.#pool = new ConnectionPool(clientId, options)
-    this.#pool.on('error', () => {})
+    this.#clientId = clientId
+    this.#options = options
+    this.#pool = this.newPool()
+  }
+
+  /** Connections apart from those that all others use: for requests that wait. The caller closes it. */
+  newPool(): ConnectionPool {
+    const pool = new ConnectionPool(this.#clientId, this.#options)
+    pool.on('error', () => {})
+    return pool
   }
 
   /** A topic, from what is known of it unless `fresh`; null: there is none. */
@@ -57,6 +67,11 @@ export class KafkaCluster {
 
   /** A connection to the leader of a partition. TM_LOG_TOPIC_UNKNOWN. */
   async leader(name: string, partition: number): Promise<{ connection: Connection; topic: ClusterTopic }> {
+    const { broker, topic } = await this.leaderOf(name, partition)
+    return { connection: await this.#pool.get(broker), topic }
+  }
+
+  async leaderOf(name: string, partition: number): Promise<{ broker: Broker; topic: ClusterTopic }> {
     let topic = await this.topic(name)
     if (topic === null || topic.leaders[partition] === undefined || topic.leaders[partition] < 0)
       topic = await this.topic(name, true)
@@ -66,7 +81,7 @@ export class KafkaCluster {
       })
     const broker = this.#brokers.get(topic.leaders[partition])
     if (broker === undefined) throw new Passing(`partition ${partition} of ${name} has no leader`)
-    return { connection: await this.#pool.get(broker), topic }
+    return { broker, topic }
   }
 
   async controller(): Promise<Connection> {
@@ -94,6 +109,7 @@ export class KafkaCluster {
         return await run()
       } catch (error) {
         if (!isPassing(error)) throw error
+        if (hasCode(error, 'PLT_KFK_TIMEOUT')) await this.#reconnect()
         if (this.#closed || performance.now() > until)
           throw failStore(
             'TM_LOG_UNAVAILABLE',
@@ -111,6 +127,13 @@ export class KafkaCluster {
   async close(): Promise<void> {
     this.#closed = true
     await this.#pool.close()
+  }
+
+  /** An answer that comes after its time would be read as part of the next one. */
+  async #reconnect(): Promise<void> {
+    const old = this.#pool
+    this.#pool = this.newPool()
+    await old.close().catch(() => {})
   }
 
   async #any(): Promise<Connection> {
@@ -178,7 +201,11 @@ const PASSING = [
 function isPassing(error: unknown): boolean {
   if (error instanceof Passing) return true
   if (PASSING.some((id) => isKafkaError(error, id))) return true
-  return ['PLT_KFK_NETWORK', 'PLT_KFK_TIMEOUT'].some((code) => findErrorBy(error as Error, 'code', code) !== null)
+  return ['PLT_KFK_NETWORK', 'PLT_KFK_TIMEOUT'].some((code) => hasCode(error, code))
+}
+
+function hasCode(error: unknown, code: string): boolean {
+  return findErrorBy(error as Error, 'code', code) !== null
 }
 
 /** Whether Kafka answered with this error, by its name in the protocol. */

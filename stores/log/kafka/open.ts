@@ -1,49 +1,47 @@
-import { createTopicsV7, deleteRecordsV2, deleteTopicsV6, describeConfigsV4, listOffsetsV7 } from '@platformatic/kafka'
 import { failStore } from '../../errors.ts'
-import type { AppendResult, Log, LogRecord, LogWatch, TopicAppend, TopicInfo, TopicOptions } from '../log.ts'
+import type {
+  AppendResult,
+  Log,
+  LogRecord,
+  LogWatch,
+  Reading,
+  TopicAppend,
+  TopicInfo,
+  TopicOptions,
+  TopicPartition,
+} from '../log.ts'
 import { kafkaAddress } from './address.ts'
-import { isKafkaError, KafkaCluster, Passing } from './cluster.ts'
+import { KafkaCluster } from './cluster.ts'
 import type { ClusterTopic } from './cluster.ts'
-import { fetchRecords } from './fetch.ts'
-import type { Fetched } from './fetch.ts'
+import { GroupProducer } from './group-producer.ts'
+import { KafkaPartitions } from './partitions.ts'
+import type { PlacedRecords } from './partitions.ts'
+import { floorOf } from './produce.ts'
 import { KafkaProducer } from './producer.ts'
+import { SettledTimes } from './settled-times.ts'
+import { clusterName, foreignName, isForeign, portName, settledName } from './topic-names.ts'
+import { deleteTopic, topicOrNew } from './topics.ts'
 import { KafkaLogWatch } from './watch.ts'
-import { scanRecords } from './record-scan.ts'
 
-const ADMIN_MS_MAX = 15_000
-const LATEST = -1n
-const EARLIEST = -2n
-const READ_COMMITTED = 1
-const TOPIC_RESOURCE = 2
-
-/** What a topic of Tidemark's must be: the time of a record is the broker's, and no record goes by itself. */
-const SETTINGS: Readonly<Record<string, string>> = {
-  'message.timestamp.type': 'LogAppendTime',
-  'cleanup.policy': 'delete',
-  'retention.ms': '-1',
-  'retention.bytes': '-1',
-}
-
-const NOTHING: Fetched = {
-  highWatermark: -1,
-  lastStableOffset: -1,
-  logStartOffset: -1,
-  aborted: [],
-  records: Buffer.alloc(0),
-}
+/** A settled time is as old as this at most; where nothing has come for long, a tenth of that. */
+const SETTLED_MS = 1000
+const SETTLED_MS_MAX = 15_000
+const QUIET_SHARE = 10
 
 export interface KafkaLogOptions {
   /** See `kafkaAddress`. */
   readonly url: string
   /** Epoch ms: of this host, which is taken to be in step with the brokers. */
   readonly now: () => number
+  /** Topics of one group are appended to by one process at a time, and times are settled for all of them; null: of none. */
+  readonly groupOf?: (topic: string) => string | null
 }
 
 /** TM_CONFIG_LOG, TM_LOG_UNAVAILABLE. */
-export async function openKafkaLog({ url, now }: KafkaLogOptions): Promise<Log> {
-  const { brokers, options } = kafkaAddress(url)
+export async function openKafkaLog({ url, now, groupOf = () => null }: KafkaLogOptions): Promise<Log> {
+  const { brokers, deployment, options } = kafkaAddress(url)
   const cluster = new KafkaCluster(brokers, 'tidemark', options)
-  const log = new KafkaLog(cluster, now)
+  const log = new KafkaLog(cluster, { deployment, now, groupOf })
   try {
     await cluster.topics()
   } catch (error) {
@@ -53,88 +51,70 @@ export async function openKafkaLog({ url, now }: KafkaLogOptions): Promise<Log> 
   return log
 }
 
+/** A group of topics, as this process appends to it. */
+interface Group {
+  readonly producer: GroupProducer
+  readonly settled: SettledTimes
+  /** The settled time that was seen last, and when, by `performance.now()`. */
+  seen: { readonly offset: number; readonly at: number } | null
+}
+
+interface Naming {
+  readonly deployment: string
+  readonly now: () => number
+  readonly groupOf: (topic: string) => string | null
+}
+
 class KafkaLog implements Log {
   readonly checkpoints = null
   readonly #cluster: KafkaCluster
-  readonly #now: () => number
+  readonly #partitions: KafkaPartitions
+  readonly #naming: Naming
   readonly #producer: KafkaProducer
-  /** By lock. */
-  readonly #transactional = new Map<string, KafkaProducer>()
+  readonly #groups = new Map<string, Group>()
   #closed = false
 
-  constructor(cluster: KafkaCluster, now: () => number) {
+  constructor(cluster: KafkaCluster, naming: Naming) {
     this.#cluster = cluster
-    this.#now = now
-    this.#producer = new KafkaProducer(cluster, null, now)
+    this.#partitions = new KafkaPartitions(cluster)
+    this.#naming = naming
+    this.#producer = new KafkaProducer(cluster, naming.now)
+  }
+
+  foreignTopic(topic: string): string {
+    return foreignName(topic)
   }
 
   async createTopic(name: string, { partitions }: TopicOptions): Promise<TopicInfo> {
-    const held = (await this.#cluster.topic(name)) ?? (await this.#make(name, partitions))
+    const inCluster = this.#named(name)
+    if (isForeign(name))
+      return infoOf(name, await topicOrNew(this.#cluster, inCluster, { partitions: -1, isForeign: true }))
+    const held = await topicOrNew(this.#cluster, inCluster, { partitions })
     if (held.leaders.length !== partitions)
       throw failStore(
         'TM_LOG_TOPIC_MISMATCH',
-        `topic ${name} has ${held.leaders.length} partitions, expected ${partitions}: set partitions back, or use other topics`,
-        { details: { topic: name, expected: partitions, found: held.leaders.length } },
+        `topic ${inCluster} has ${held.leaders.length} partitions, expected ${partitions}: set partitions back, or use other topics`,
+        { details: { topic: inCluster, expected: partitions, found: held.leaders.length } },
       )
-    return infoOf(held)
-  }
-
-  async #make(name: string, numPartitions: number): Promise<ClusterTopic> {
-    const configs = Object.entries(SETTINGS).map(([setting, value]) => ({ name: setting, value }))
-    const asked = { name, numPartitions, replicationFactor: -1, assignments: [], configs }
-    await this.#cluster.retrying(`the creation of topic ${name}`, async () => {
-      try {
-        await createTopicsV7.api.async(await this.#cluster.controller(), [asked], ADMIN_MS_MAX, false)
-      } catch (error) {
-        if (!isKafkaError(error, 'TOPIC_ALREADY_EXISTS')) throw error
-      }
-    })
-    // Brokers learn of it one by one.
-    return this.#cluster.retrying(`topic ${name}`, async () => {
-      const made = await this.#cluster.topic(name, true)
-      if (made === null || made.leaders.some((leader) => leader < 0)) throw new Passing(`${name} is being made`)
-      await this.#refuseSettings(name)
-      return made
-    })
-  }
-
-  /** TM_LOG_SETTING: somebody made the topic otherwise. */
-  async #refuseSettings(name: string): Promise<void> {
-    const { results } = await describeConfigsV4.api.async(
-      await this.#cluster.controller(),
-      [{ resourceType: TOPIC_RESOURCE, resourceName: name, configurationKeys: Object.keys(SETTINGS) }],
-      false,
-      false,
-    )
-    for (const { name: setting, value } of results[0].configs)
-      if (SETTINGS[setting] !== value)
-        throw failStore(
-          'TM_LOG_SETTING',
-          `topic ${name} has ${setting}=${value ?? ''}, expected ${SETTINGS[setting]}: set it with kafka-configs`,
-          { details: { topic: name, setting, expected: SETTINGS[setting], found: value } },
-        )
+    return infoOf(name, held)
   }
 
   async topic(name: string): Promise<TopicInfo | null> {
-    const found = await this.#cluster.topic(name, true)
-    return found === null ? null : infoOf(found)
+    const found = await this.#cluster.topic(this.#named(name), true)
+    return found === null ? null : infoOf(name, found)
   }
 
   async listTopics(): Promise<TopicInfo[]> {
-    return (await this.#cluster.topics()).map(infoOf).sort((a, b) => (a.name < b.name ? -1 : 1))
+    const found: TopicInfo[] = []
+    for (const topic of await this.#cluster.topics()) {
+      const name = portName(this.#naming.deployment, topic.name)
+      if (name !== null) found.push(infoOf(name, topic))
+    }
+    return found.sort((a, b) => (a.name < b.name ? -1 : 1))
   }
 
   async deleteTopic(name: string): Promise<void> {
-    await this.#cluster.retrying(`the deletion of topic ${name}`, async () => {
-      try {
-        await deleteTopicsV6.api.async(await this.#cluster.controller(), [{ name }], ADMIN_MS_MAX)
-      } catch (error) {
-        if (!isKafkaError(error, 'UNKNOWN_TOPIC_OR_PARTITION')) throw error
-      }
-    })
-    await this.#cluster.retrying(`the deletion of topic ${name}`, async () => {
-      if ((await this.#cluster.topic(name, true)) !== null) throw new Passing(`${name} is being deleted`)
-    })
+    await deleteTopic(this.#cluster, this.#named(name))
   }
 
   async append(topic: string, partition: number, values: readonly Uint8Array[]): Promise<AppendResult> {
@@ -142,106 +122,59 @@ class KafkaLog implements Log {
     return result
   }
 
+  /** Those of one group are one atomic change. */
   async appendAll(appends: readonly TopicAppend[]): Promise<AppendResult[]> {
-    const guards = appends.filter(({ ifEnd }) => ifEnd !== undefined)
-    for (const { topic, partition } of appends) await this.#known(topic, partition)
-    if (guards.length === 0) return this.#producer.appendEach(appends)
-    const lock = guards[0].topic
-    const producer = this.#transactional.get(lock) ?? new KafkaProducer(this.#cluster, `tidemark.${lock}`, this.#now)
-    this.#transactional.set(lock, producer)
-    return producer.appendTogether(appends, {
-      isAt: (topic, partition, offset) => this.#endsAt(topic, partition, offset),
-      holds: async (topic, partition, offset) => (await this.read(topic, partition, offset, 1))[0]?.offset === offset,
-      readable: (topic, partition, before) =>
-        this.#cluster.retrying(`the end of a transaction in partition ${partition} of ${topic}`, async () => {
-          if ((await this.endOffset(topic, partition)) < before) throw new Passing('not yet readable')
-        }),
-    })
-  }
-
-  /** Whether no record stands at an offset or behind it. */
-  async #endsAt(topic: string, partition: number, offset: number): Promise<boolean> {
-    if ((await this.#offset(topic, partition, LATEST)) < offset) return false
-    return (await this.read(topic, partition, offset, 1)).length === 0
+    const placed = appends.map((append) => ({ ...append, topic: this.#named(append.topic) }))
+    for (const { topic, partition } of placed)
+      await this.#cluster.retrying(`partition ${partition} of ${topic}`, () => this.#cluster.leaderOf(topic, partition))
+    const groups = new Set(appends.flatMap(({ topic }) => this.#naming.groupOf(topic) ?? []))
+    if (groups.size > 1) throw new Error(`one append to topics of ${[...groups].join(', ')}, expected one group`)
+    const [group = appends.find(({ ifEnd }) => ifEnd !== undefined)?.topic] = groups
+    return group === undefined ? this.#producer.appendEach(placed) : this.#group(group).producer.appendTogether(placed)
   }
 
   rewrite(topic: string): Promise<void> {
     return Promise.reject(
-      failStore('TM_LOG_REWRITE', `records of topic ${topic} in Kafka cannot be changed where they stand`, {
-        details: { topic },
-      }),
+      failStore(
+        'TM_LOG_REWRITE',
+        `records of topic ${this.#named(topic)} in Kafka cannot be changed where they stand`,
+        {
+          details: { topic },
+        },
+      ),
     )
   }
 
-  async trim(topic: string, partition: number, before: number): Promise<number> {
-    const start = await this.startOffset(topic, partition)
-    const to = Math.min(before, await this.#offset(topic, partition, LATEST))
-    if (to <= start) return 0
-    await this.#cluster.retrying(`partition ${partition} of ${topic}`, async () => {
-      const { connection } = await this.#cluster.leader(topic, partition)
-      const partitions = [{ partitionIndex: partition, offset: BigInt(to) }]
-      await deleteRecordsV2.api.async(connection, [{ name: topic, partitions }], ADMIN_MS_MAX)
-    })
-    return to - start
+  trim(topic: string, partition: number, before: number): Promise<number> {
+    return this.#partitions.trim({ topic: this.#named(topic), partition }, before)
   }
 
   async read(topic: string, partition: number, fromOffset: number, maxBytes: number): Promise<LogRecord[]> {
-    const records: LogRecord[] = []
-    let bytes = 0
-    for (let next = fromOffset; ;) {
-      const fetched = await this.#fetch(topic, partition, next, maxBytes)
-      const stable = fetched.lastStableOffset
-      // A batch that was trimmed in part comes whole.
-      const from = Math.max(next, fetched.logStartOffset)
-      const behind = scanRecords(fetched.records, from, fetched.aborted, ({ offset, timestamp, value }) => {
-        if (offset >= stable) return false
-        records.push({ offset, appendTime: timestamp, value: value ?? new Uint8Array(0) })
-        bytes += records[records.length - 1].value.length
-        return bytes < maxBytes
-      })
-      // Markers and aborted records may fill a whole fetch.
-      if (records.length > 0 || behind <= next || behind >= stable) return records
-      next = behind
-    }
+    const place = { topic: this.#named(topic), partition }
+    return recordsOf(topic, await this.#partitions.read(place, fromOffset, maxBytes))
   }
 
-  async #fetch(topic: string, partition: number, offset: number, maxBytes: number): Promise<Fetched> {
-    return this.#cluster.retrying(`partition ${partition} of ${topic}`, async () => {
-      const { connection, topic: known } = await this.#cluster.leader(topic, partition)
-      try {
-        const asked = { topicId: known.id, partition, offset, maxBytes: Math.max(maxBytes, 1), maxWaitMs: 0 }
-        return await fetchRecords(connection, asked)
-      } catch (error) {
-        if (isKafkaError(error, 'UNKNOWN_TOPIC_OR_PARTITION')) throw this.#unknown(topic, partition)
-        if (!isKafkaError(error, 'OFFSET_OUT_OF_RANGE')) throw error
-        const start = await this.startOffset(topic, partition)
-        return offset < start ? this.#fetch(topic, partition, start, maxBytes) : NOTHING
-      }
-    })
+  async readOn(
+    { topic, partition, incarnation }: TopicPartition,
+    fromOffset: number,
+    maxBytes: number,
+  ): Promise<Reading> {
+    const place = { topic: this.#named(topic), partition }
+    const read = await this.#partitions.read(place, fromOffset, maxBytes, incarnation)
+    return { records: recordsOf(topic, read), nextOffset: read.nextOffset }
   }
 
   endOffset(topic: string, partition: number): Promise<number> {
-    return this.#offset(topic, partition, LATEST)
+    return this.#partitions.end({ topic: this.#named(topic), partition })
   }
 
-  startOffset(topic: string, partition: number): Promise<number> {
-    return this.#offset(topic, partition, EARLIEST)
+  endOffsets(places: readonly { readonly topic: string; readonly partition: number }[]): Promise<number[]> {
+    return this.#partitions.endsAtOnce(places.map((place) => ({ ...place, topic: this.#named(place.topic) })))
   }
 
-  /** Of what is committed. */
-  async #offset(topic: string, partition: number, timestamp: bigint): Promise<number> {
-    return this.#cluster.retrying(`partition ${partition} of ${topic}`, async () => {
-      const { connection } = await this.#cluster.leader(topic, partition)
-      try {
-        const { topics } = await listOffsetsV7.api.async(connection, -1, READ_COMMITTED, [
-          { name: topic, partitions: [{ partitionIndex: partition, currentLeaderEpoch: -1, timestamp }] },
-        ])
-        return Number(topics[0].partitions[0].offset)
-      } catch (error) {
-        if (isKafkaError(error, 'UNKNOWN_TOPIC_OR_PARTITION')) throw this.#unknown(topic, partition)
-        throw error
-      }
-    })
+  async startOffset(topic: string, partition: number): Promise<number> {
+    const [start] = await this.#partitions.offsets([{ topic: this.#named(topic), partition }], 'start')
+    return start
   }
 
   watch(): LogWatch {
@@ -251,18 +184,30 @@ class KafkaLog implements Log {
   /** The ends of all partitions, as text. */
   async #ends(): Promise<string> {
     const topics = await this.#cluster.topics()
-    const ends = topics.flatMap(({ name, leaders }) =>
-      leaders.map(async (_, partition) => `${name}/${partition}=${await this.endOffset(name, partition)}`),
-    )
-    return (await Promise.all(ends)).sort().join(' ')
+    const places = topics.flatMap(({ name, leaders }) => leaders.map((_, partition) => ({ topic: name, partition })))
+    const ends = await this.#partitions.offsets(places, 'stable')
+    return places
+      .map(({ topic, partition }, i) => `${topic}/${partition}=${ends[i]}`)
+      .sort()
+      .join(' ')
   }
 
   now(): number {
-    return this.#now()
+    return this.#naming.now()
   }
 
-  settledTime(): Promise<number> {
-    return Promise.reject(new Error('not yet'))
+  async settledTime(topic: string, { fresh = false }: { readonly fresh?: boolean } = {}): Promise<number> {
+    const name = this.#naming.groupOf(topic)
+    if (name === null) throw new Error(`${topic} is of no group: no time is settled for it`)
+    const group = this.#group(name)
+    const last = fresh ? null : await group.settled.last()
+    if (last !== null) {
+      const now = performance.now()
+      if (group.seen?.offset !== last.offset) group.seen = { offset: last.offset, at: now }
+      const quietMs = (last.time - last.quietSince) / QUIET_SHARE
+      if (now - group.seen.at < Math.min(SETTLED_MS_MAX, Math.max(SETTLED_MS, quietMs))) return last.time
+    }
+    return group.producer.settle()
   }
 
   async close(): Promise<void> {
@@ -271,18 +216,32 @@ class KafkaLog implements Log {
     await this.#cluster.close()
   }
 
-  async #known(topic: string, partition: number): Promise<void> {
-    await this.#cluster.retrying(`partition ${partition} of ${topic}`, () => this.#cluster.leader(topic, partition))
+  #group(name: string): Group {
+    const held = this.#groups.get(name)
+    if (held !== undefined) return held
+    const { deployment, now } = this.#naming
+    const [cluster, partitions] = [this.#cluster, this.#partitions]
+    const settled = new SettledTimes(cluster, partitions, this.#named(settledName(name)))
+    const producer = new GroupProducer({ cluster, partitions, settled, now }, `${deployment}.${name}`)
+    const group = { producer, settled, seen: null }
+    this.#groups.set(name, group)
+    return group
   }
 
-  #unknown(topic: string, partition: number): Error {
-    this.#cluster.forget(topic)
-    return failStore('TM_LOG_TOPIC_UNKNOWN', `there is no partition ${partition} of topic ${topic} in Kafka`, {
-      details: { topic, partition },
-    })
+  #named(name: string): string {
+    return clusterName(this.#naming.deployment, name)
   }
 }
 
-function infoOf({ name, id, leaders }: ClusterTopic): TopicInfo {
+function infoOf(name: string, { id, leaders }: ClusterTopic): TopicInfo {
   return { name, incarnation: id, partitions: leaders.length }
+}
+
+function recordsOf(topic: string, { records }: PlacedRecords): LogRecord[] {
+  const isOwn = !isForeign(topic)
+  return records.map(({ offset, timestamp, key, value }) => ({
+    offset,
+    appendTime: isOwn ? Math.max(timestamp, floorOf(key)) : timestamp < 0 ? NaN : timestamp,
+    value: value ?? new Uint8Array(0),
+  }))
 }

@@ -11,9 +11,11 @@ import type {
   LogCheckpoints,
   LogRecord,
   LogWatch,
+  Reading,
   TopicAppend,
   TopicInfo,
   TopicOptions,
+  TopicPartition,
 } from '../log.ts'
 import { LmdbLogWatch } from './watch.ts'
 
@@ -57,6 +59,10 @@ class LmdbLog implements Log {
     this.#db = db
     this.#path = path
     this.now = now
+  }
+
+  foreignTopic(): null {
+    return null
   }
 
   async createTopic(name: string, options: TopicOptions): Promise<TopicInfo> {
@@ -230,6 +236,18 @@ class LmdbLog implements Log {
       if (bytes >= maxBytes) break
     }
     return records
+  }
+
+  async readOn({ topic, partition, incarnation }: TopicPartition, from: number, maxBytes: number): Promise<Reading> {
+    const records = await this.read(topic, partition, from, maxBytes)
+    if (this.#readTopic(topic)?.incarnation !== incarnation)
+      throw failStore('TM_LOG_TOPIC_UNKNOWN', `topic ${topic} was made anew: there is no ${incarnation} any more`)
+    return { records, nextOffset: records.length === 0 ? from : records[records.length - 1].offset + 1 }
+  }
+
+  async endOffsets(places: readonly Omit<TopicPartition, 'incarnation'>[]): Promise<number[]> {
+    this.#db.resetReadTxn()
+    return places.map(({ topic, partition }) => this.#end(this.#required(topic, partition), partition).offset)
   }
 
   async endOffset(topic: string, partition: number): Promise<number> {
