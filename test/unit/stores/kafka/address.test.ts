@@ -9,8 +9,11 @@ test('addresses of Kafka: brokers, TLS, credentials; what is wrong is said, with
       { host: 'a', port: 9092 },
       { host: '::1', port: 1 },
     ],
+    deployment: 'tidemark',
     options: {},
   })
+  assert.equal(kafkaAddress('kafka://u:p@a:1/risk-2?tls=true').deployment, 'risk-2')
+  assert.equal(kafkaAddress('kafka://a:1/').deployment, 'tidemark')
   assert.deepEqual(kafkaAddress('kafka://u:p%40@a:9092?tls=true&sasl=SCRAM-SHA-512').options, {
     tls: {},
     tlsServerName: true,
@@ -23,6 +26,8 @@ test('addresses of Kafka: brokers, TLS, credentials; what is wrong is said, with
     'kafka://a:1?tls=yes',
     'kafka://a:1?sasl=X',
     'kafka://a:1?x=1',
+    'kafka://a:1/two.parts',
+    'kafka://a:1/a/b',
   ])
     assert.throws(() => kafkaAddress(url), hasErrorCode('TM_CONFIG_LOG'), url)
   assert.throws(
