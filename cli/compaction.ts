@@ -4,6 +4,7 @@ import { CompactionRole } from '../streams/archive/compact-archive.ts'
 import type { StreamContext } from '../streams/stream-context.ts'
 import type { DataGates } from './data-gates.ts'
 import { repeatWork } from './repeat-work.ts'
+import type { WorkPlace } from './repeat-work.ts'
 
 type GatedContext = StreamContext & { readonly gates: DataGates }
 
@@ -15,9 +16,9 @@ const THREADS = 1
 const MEMORY_MB_MAX = 1024
 
 /** Compacts the archive beside other roles until aborted. */
-export async function compactUntil(context: GatedContext, dataFolder: string, signal: AbortSignal): Promise<void> {
+export async function compactUntil(context: GatedContext, dataFolder: string, place: WorkPlace): Promise<void> {
   await withCompaction(context, dataFolder, (role) =>
-    repeatWork(context.gates, signal, COMPACT_EVERY_MS, () => role.runOnce(signal)),
+    repeatWork(place, 'compaction', COMPACT_EVERY_MS, () => role.runOnce(place.signal)),
   )
 }
 

@@ -42,46 +42,47 @@ export interface Project extends StreamContext {
   close(): Promise<void>
 }
 
-export async function openProject(directory: string): Promise<Project> {
-  const root = resolve(directory)
+/** Where a project keeps its data. TM_PROJECT_MISSING. */
+export function dataFolderOf(directory: string): string {
   // A mistyped folder is not made: nothing would be in it.
-  if (statSync(root, { throwIfNoEntry: false })?.isDirectory() !== true)
+  if (statSync(resolve(directory), { throwIfNoEntry: false })?.isDirectory() !== true)
     throw failCli(
       'TM_PROJECT_MISSING',
       `${directory} is no folder: check --project, or run \`tidemark init ${directory}\``,
     )
+  return join(resolve(directory), '.tidemark')
+}
+
+/** Where it fails nothing stays open. */
+export async function openProject(directory: string): Promise<Project> {
+  const dataFolder = dataFolderOf(directory)
+  const root = resolve(directory)
   const config = await projectSettings(root, process.env)
   const buckets = config.buckets ?? DEFAULT_BUCKETS
   const partitions = config.partitions ?? DEFAULT_PARTITIONS
   if (buckets % partitions !== 0)
     throw failCli('TM_CONFIG', `partitions (${partitions}) must divide buckets (${buckets})`)
-  const dataFolder = join(root, '.tidemark')
   mkdirSync(dataFolder, { recursive: true })
   const now = openClock(dataFolder, config.clock)
   const gates = new DataGates(dataFolder)
-  const storesOpen = await gates.openStores()
-  const log = await openLmdbLog({ path: join(dataFolder, 'log'), now })
-  const online = await openOnline(config.online, dataFolder, now)
-  const metadata = await openMetadata(config.metadata, dataFolder)
-  const objects = await openObjects(config.objects, dataFolder)
-  const tables = await openTables({ temporaryFolder: join(dataFolder, 'duckdb') })
-  await keepLayout(metadata, { buckets, partitions })
+  const { close, ...stores } = await openStores(config, { dataFolder, now, gates })
+  const { online, metadata } = stores
+  try {
+    await keepLayout(metadata, { buckets, partitions })
+  } catch (error) {
+    await close()
+    throw error
+  }
   const registry = new Registry(metadata)
-  const reader = new FeatureReader({ registry, online, buckets, partitions, now })
-  const stores = [tables, log, online, metadata, objects]
   return {
     directory: root,
     dataFolder,
     port: config.port ?? 7070,
     now,
     isClockSimulated: config.clock !== undefined,
-    log,
-    online,
-    metadata,
-    objects,
-    tables,
+    ...stores,
     registry,
-    reader,
+    reader: new FeatureReader({ registry, online, buckets, partitions, now }),
     gates,
     stateGraceMs: parseDuration(config.stateGrace ?? '') ?? STATE_GRACE_MS,
     served: config.served ?? {},
@@ -95,10 +96,43 @@ export async function openProject(directory: string): Promise<Project> {
       messageBytesMax: config.maxMessageBytes ?? STREAM_LIMITS.messageBytesMax,
       backlogBytesMax: (config.maxBacklogMegabytes ?? STREAM_LIMITS.backlogBytesMax / 1e6) * 1e6,
     },
-    close: async () => {
-      for (const store of stores) await store.close()
-      storesOpen.release()
-    },
+    close,
+  }
+}
+
+interface StorePlace {
+  readonly dataFolder: string
+  readonly now: () => number
+  readonly gates: DataGates
+}
+
+async function openStores(
+  config: ProjectConfig,
+  { dataFolder, now, gates }: StorePlace,
+): Promise<Pick<Project, 'log' | 'online' | 'metadata' | 'objects' | 'tables' | 'close'>> {
+  const storesOpen = await gates.openStores()
+  const opened: { close(): Promise<void> }[] = []
+  const close = async (): Promise<void> => {
+    for (const store of opened.toReversed()) await store.close()
+    storesOpen.release()
+  }
+  const keep = async <T extends { close(): Promise<void> }>(opening: Promise<T>): Promise<T> => {
+    const store = await opening
+    opened.push(store)
+    return store
+  }
+  try {
+    return {
+      log: await keep(openLmdbLog({ path: join(dataFolder, 'log'), now })),
+      online: await keep(openOnline(config.online, dataFolder, now)),
+      metadata: await keep(openMetadata(config.metadata, dataFolder)),
+      objects: await keep(openObjects(config.objects, dataFolder)),
+      tables: await keep(openTables({ temporaryFolder: join(dataFolder, 'duckdb') })),
+      close,
+    }
+  } catch (error) {
+    await close()
+    throw error
   }
 }
 

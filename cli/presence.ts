@@ -3,6 +3,7 @@ import { globSync, mkdirSync, rmSync } from 'node:fs'
 import { connect, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { basename, join, resolve } from 'node:path'
+import type { WaitedFor } from './engine-waits.ts'
 import type { RoleName } from './roles/role-messages.ts'
 
 /** Longest path that a Unix socket takes on every system. */
@@ -16,6 +17,8 @@ export interface RoleState {
   readonly restarts: number
   /** Why it stopped or was started anew, by code. */
   readonly error: { readonly code: string; readonly message: string } | null
+  /** Engines that do not answer; it goes on when they do. */
+  readonly waitsFor: readonly WaitedFor[]
 }
 
 /** A living process with roles on a data folder, as it describes itself on its socket. */

@@ -5,6 +5,8 @@ import { StreamRole } from '../streams/stream-role.ts'
 import { createTopics } from '../streams/stream-context.ts'
 import type { StreamContext } from '../streams/stream-context.ts'
 import type { DataGates } from './data-gates.ts'
+import { isEngineAway } from './engine-waits.ts'
+import type { EngineWaits } from './engine-waits.ts'
 import { UntilChanged } from './until-changed.ts'
 
 /** Between looks whether a worker elsewhere has come closer. */
@@ -30,46 +32,54 @@ function createWorker(context: StreamContext, role: WorkRole): Worker {
   return role === 'stream' ? new StreamRole(context) : new ArchiveRole(context)
 }
 
-/** Runs a role until aborted; the step under way is finished and flushed, so an abort loses nothing and leaves nothing to repeat. */
-export async function runWork(
-  context: StreamContext & { readonly gates: DataGates },
-  role: WorkRole,
-  signal: AbortSignal,
-): Promise<void> {
-  await createTopics(context)
+/** The context of a role that works until it is told to stop. */
+export type WorkContext = StreamContext & { readonly gates: DataGates; readonly waits: EngineWaits }
+
+/**
+ * Runs a role until aborted; the step under way is finished and flushed, so an abort loses nothing and leaves nothing to repeat. While an engine is away the step that needs it is tried again: what the role holds in memory it holds on to,
+ * but for what the failed step may have left half done.
+ */
+export async function runWork(context: WorkContext, role: WorkRole, signal: AbortSignal): Promise<void> {
+  const { gates, waits } = context
+  await waits.through(role, signal, () => createTopics(context))
   let worker = createWorker(context, role)
   let generation: number | null = null
   const reported = new Set<string>()
   const changed = new UntilChanged(context)
-  while (!signal.aborted) {
-    const step = await context.gates.enterWork(signal)
-    if (step === null) break
-    let moved: number
-    await changed.mark()
+  const step = async (): Promise<number> => {
+    const work = await gates.enterWork(signal)
+    if (work === null) return 0
     try {
+      await changed.mark()
       // History was changed: what the worker holds in memory is of the old one.
-      if (generation !== null && step.generation !== generation) {
+      if (generation !== null && work.generation !== generation) {
         worker = createWorker(context, role)
         reported.clear()
       }
-      generation = step.generation
-      moved = await worker.runOnce()
+      generation = work.generation
+      return await worker.runOnce()
     } finally {
-      step.release()
+      work.release()
     }
+  }
+  while (!signal.aborted) {
+    const moved = await waits.through(role, signal, step)
     for (const [name, { code, message }] of worker.stopped ?? []) {
       if (reported.has(name)) continue
       reported.add(name)
       console.error(`${code}: partition ${name} has stopped, others go on: ${message}`)
     }
     if (role === 'archive') await pause(ARCHIVE_EVERY_MS, undefined, { signal }).catch(() => {})
-    else if (moved > 0) await new Promise((resolve) => setImmediate(resolve))
+    else if (moved !== 0) await new Promise((resolve) => setImmediate(resolve))
     else await changed.wait(signal)
   }
   changed.close()
-  const last = await context.gates.enterWork()
+  const last = await gates.enterWork()
   try {
     if (last?.generation === generation) await worker.settle?.()
+  } catch (error) {
+    // Whoever comes next repeats it.
+    if (!isEngineAway(error)) throw error
   } finally {
     last?.release()
   }

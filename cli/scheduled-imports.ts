@@ -3,12 +3,13 @@ import type { ScheduledRun } from '../streams/imports/scheduled-imports.ts'
 import { describeAccepted } from './commands/describe-accepted.ts'
 import type { Project } from './open-project.ts'
 import { repeatWork } from './repeat-work.ts'
+import type { WorkPlace } from './repeat-work.ts'
 import type { LogLines } from './terminal/log-lines.ts'
 
 const LOOK_EVERY_MS = 1000
 
 /** Imports tables by their schedules, beside other work, until aborted. */
-export async function importUntil(project: Project, signal: AbortSignal, log: LogLines): Promise<void> {
+export async function importUntil(project: Project, place: WorkPlace, log: LogLines): Promise<void> {
   const { directory, now } = project
   const onRun = (table: string, run: ScheduledRun): void => {
     const [result] = describeAccepted(run)
@@ -22,5 +23,5 @@ export async function importUntil(project: Project, signal: AbortSignal, log: Lo
       log('warn', 'archive', `${code}: ${message}`, { table, file, code })
   }
   const imports = new ScheduledImports(project, { directory, now, wallClock: Date.now, onRun })
-  await repeatWork(project.gates, signal, LOOK_EVERY_MS, () => imports.runOnce(signal))
+  await repeatWork(place, 'scheduled imports', LOOK_EVERY_MS, () => imports.runOnce(place.signal))
 }

@@ -1,5 +1,4 @@
 import type { FastifyInstance } from 'fastify'
-import { unreadyReasons } from '../inference/readiness.ts'
 import { ServedLogger } from '../inference/served-logger.ts'
 import { trimServed } from '../inference/served-retention.ts'
 import { buildApp } from '../serving/build-app.ts'
@@ -11,6 +10,9 @@ import type { StoppedPartition } from '../streams/stopped-partitions.ts'
 import { failCli } from './errors.ts'
 import { keyedLogLag } from './keyed-log-lag.ts'
 import type { Project } from './open-project.ts'
+import { readOr, ServerReadiness } from './readiness.ts'
+import { ALL_WELL } from './roles/supervision.ts'
+import type { Unwell } from './roles/supervision.ts'
 
 /** More than may be logged in that time goes in one step. */
 const TRIM_EVERY_MS = 10_000
@@ -19,9 +21,11 @@ const TRIM_EVERY_MS = 10_000
 export async function serve(
   project: Project,
   port: number,
-  unwell: () => readonly string[] = () => [],
+  unwell: () => Unwell = () => ALL_WELL,
 ): Promise<{ app: FastifyInstance; url: string; stop(): Promise<void> }> {
   const { registry, reader, online } = project
+  const { metadata } = project
+  const readiness = new ServerReadiness(registry, online)
   let failing = false
   const served = new ServedLogger({
     log: project.log,
@@ -37,14 +41,26 @@ export async function serve(
     reader,
     served,
     clock: project.isClockSimulated ? 'simulated' : 'real',
-    unready: async () => [...(await unreadyReasons(registry, online)), ...unwell()],
-    impaired: async () => (await readStopped(project.metadata)).map(describeStopped),
-    lag: () => keyedLogLag(project),
-    expiredKeys: () => readExpiredKeys(project.metadata),
-    stopped: () => readStopped(project.metadata),
-    heldBack: async () => [...(await readHeldBack(project.metadata))].map(([source, { by }]) => ({ source, by })),
+    readiness: async () => {
+      const { reasons, impaired } = await readiness.look()
+      const { reasons: down, waiting } = unwell()
+      const stopped = await readOr([], () => readStopped(metadata))
+      return {
+        reasons: [...reasons, ...down],
+        impaired: [...impaired, ...waiting, ...stopped.map(describeStopped)],
+      }
+    },
+    // A metric that cannot be read now is left out: the others are told all the same.
+    lag: () => readOr([], () => keyedLogLag(project)),
+    expiredKeys: () => readOr({}, () => readExpiredKeys(metadata)),
+    stopped: () => readOr([], () => readStopped(metadata)),
+    heldBack: async () =>
+      [...(await readOr(new Map(), () => readHeldBack(metadata)))].map(([source, { by }]) => ({ source, by })),
     viewFunctionFailures: async () =>
-      (await readFunctionFailures(project.metadata)).map(({ view, ...failure }) => ({ name: view, ...failure })),
+      (await readOr([], () => readFunctionFailures(metadata))).map(({ view, ...failure }) => ({
+        name: view,
+        ...failure,
+      })),
     onFailure: (error, requestId) => warn(`request ${requestId} failed: ${describe(error)}`),
   })
   const url = await listen(app, port)

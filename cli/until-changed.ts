@@ -1,5 +1,6 @@
 import type { LogWatch } from '../stores/log/log.ts'
 import type { MetadataStore } from '../stores/metadata/metadata-store.ts'
+import { isEngineAway } from './engine-waits.ts'
 
 /** Definitions, and how far others are, are looked at this often. */
 const LOOK_EVERY_MS = 100
@@ -22,14 +23,23 @@ export class UntilChanged {
     this.#version = await this.#metadata.version()
   }
 
+  /** An engine that does not answer ends the wait: the next step tells of it. */
   async wait(signal: AbortSignal): Promise<void> {
-    for (let waited = 0; waited < ROUND_EVERY_MS && !signal.aborted; waited += LOOK_EVERY_MS) {
-      if (await this.#watch.wait(LOOK_EVERY_MS, signal)) return
-      if ((await this.#metadata.version()) !== this.#version) return
+    try {
+      await this.#wait(signal)
+    } catch (error) {
+      if (!isEngineAway(error)) throw error
     }
   }
 
   close(): void {
     this.#watch.close()
+  }
+
+  async #wait(signal: AbortSignal): Promise<void> {
+    for (let waited = 0; waited < ROUND_EVERY_MS && !signal.aborted; waited += LOOK_EVERY_MS) {
+      if (await this.#watch.wait(LOOK_EVERY_MS, signal)) return
+      if ((await this.#metadata.version()) !== this.#version) return
+    }
   }
 }

@@ -19,10 +19,8 @@ export interface AppOptions {
   readonly reader: FeatureReader
   readonly served: Pick<ServedLogger, 'offer' | 'counts'>
   readonly clock: Clock
-  /** Why the server is not ready; empty: it is. */
-  readonly unready: () => Promise<readonly string[]>
-  /** What does not work although the server is ready: told with it. */
-  readonly impaired?: () => Promise<readonly string[]>
+  /** Why the server is not ready (empty: it is), and what does not work although it is: told with it. */
+  readonly readiness: () => Promise<{ readonly reasons: readonly string[]; readonly impaired: readonly string[] }>
   readonly lag?: MetricSources['lag']
   readonly stopped?: MetricSources['stopped']
   readonly heldBack?: MetricSources['heldBack']
@@ -94,9 +92,9 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   registerFeatureRoute(app, { reader, services, metrics, served, clock })
   app.get('/healthz', { schema: HEALTH_ROUTE }, () => ({ status: 'ok' }))
   app.get('/readyz', { schema: READY_ROUTE }, async (_request, reply) => {
-    const reasons = await options.unready()
+    const { reasons, impaired } = await options.readiness()
     if (reasons.length > 0) void reply.code(503).header('retry-after', 1)
-    return { ready: reasons.length === 0, reasons: [...reasons, ...((await options.impaired?.()) ?? [])] }
+    return { ready: reasons.length === 0, reasons: [...reasons, ...impaired] }
   })
   app.get('/metrics', { schema: METRICS_ROUTE }, async (_request, reply) =>
     reply.type(metrics.contentType).send(await metrics.text()),

@@ -6,17 +6,20 @@ import type { ServedVector } from '../inference/served-vector.ts'
 import type { Registry } from '../registry/registry.ts'
 
 const ALIAS_MS = 1000
+/** So long a request waits for what a known name means now; then it is answered by what it meant. */
+const LOOK_UP_MS_MAX = 250
 
 export interface NamedVectors {
   readonly service: CompiledService
   readonly vectors: ServedVector[]
 }
 
-/** Service names resolved to versions, looked up again after a second. */
+/** Service names resolved to versions, looked up again after a second. While that cannot be done (the metadata store is away), a name means what it meant. */
 export class ServiceNames {
   readonly #registry: Registry
   readonly #aliasMs: number
   readonly #known = new Map<string, { service: CompiledService; until: number }>()
+  readonly #lookingUp = new Map<string, Promise<CompiledService>>()
 
   constructor(registry: Registry, aliasMs: number = ALIAS_MS) {
     this.#registry = registry
@@ -35,9 +38,29 @@ export class ServiceNames {
   }
 
   async find(name: string): Promise<CompiledService> {
-    const service = await this.#registry.service(name)
-    this.#known.set(name, { service, until: performance.now() + this.#aliasMs })
-    return service
+    const known = this.#known.get(name)
+    const looking = this.#lookingUp.get(name) ?? this.#lookUp(name)
+    if (known === undefined) return looking
+    let timer: NodeJS.Timeout | undefined
+    const late = new Promise<null>((resolve) => (timer = setTimeout(() => resolve(null), LOOK_UP_MS_MAX)))
+    const found = await Promise.race([looking.catch(unlessAway), late]).finally(() => clearTimeout(timer))
+    if (found !== null) return found
+    known.until = performance.now() + this.#aliasMs
+    return known.service
+  }
+
+  #lookUp(name: string): Promise<CompiledService> {
+    const looking = this.#registry
+      .service(name)
+      .then((service) => {
+        this.#known.set(name, { service, until: performance.now() + this.#aliasMs })
+        return service
+      })
+      .finally(() => this.#lookingUp.delete(name))
+    this.#lookingUp.set(name, looking)
+    // Who asked may have gone on without it.
+    looking.catch(() => {})
+    return looking
   }
 
   /** Vectors of the service that a name means now, at once; null where that takes waiting: `read` does it then. */
@@ -71,4 +94,10 @@ export class ServiceNames {
       return { service: found, vectors: await reader.read(found, entities, requests) }
     }
   }
+}
+
+/** null: it cannot be looked up now. */
+function unlessAway(error: unknown): null {
+  if (isTidemarkError(error) && error.disposition === 'retry') return null
+  throw error
 }

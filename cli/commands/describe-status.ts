@@ -9,6 +9,7 @@ import { describeCount, describeMs, describeTime } from '../terminal/describe-am
 import { paint } from '../terminal/style.ts'
 import { formatTable } from '../terminal/table.ts'
 import { buildingRows } from './describe-building.ts'
+import type { Presence } from '../presence.ts'
 import type { Status } from './read-status.ts'
 
 /** What `status` says to people. `verbose`: partitions too. */
@@ -54,18 +55,28 @@ function describeProcesses({ processes, now, simulatedClock, caughtUp }: Status)
     : `${paint('yellow', 'Catching up')}.`
   if (processes.length === 0)
     return [`Not running: commands do the work themselves; \`tidemark start\` does it all the time. ${clock}`, state]
+  return [...describeRoles(processes), '', `${clock} ${state}`]
+}
+
+/** Which roles run, and what each waits for. */
+export function describeRoles(processes: readonly Presence[]): string[] {
   const rows = processes.flatMap(({ name, url, roles }) =>
-    roles.map(({ role, state: at, pid, restarts, error }) => [
+    roles.map(({ role, state: at, pid, restarts, error, waitsFor }) => [
       role,
-      at === 'running' ? paint('green', at) : paint('red', at),
+      waitsFor.length > 0 ? paint('yellow', 'waiting') : at === 'running' ? paint('green', at) : paint('red', at),
       name === 'start' ? 'of start' : 'alone',
       pid === null ? '-' : `pid ${pid}`,
-      [role === 'serve' ? (url ?? '') : '', restarts > 0 ? `restarted ${restarts}×` : '', error?.code ?? '']
+      [
+        role === 'serve' ? (url ?? '') : '',
+        restarts > 0 ? `restarted ${restarts}×` : '',
+        error?.code ?? '',
+        ...waitsFor.map(({ code, since }) => `${code} since ${describeTime(since)}`),
+      ]
         .filter((text) => text !== '')
         .join(' '),
     ]),
   )
-  return [...formatTable(['role', 'state', '', 'process', ''], rows), '', `${clock} ${state}`]
+  return formatTable(['role', 'state', '', 'process', ''], rows)
 }
 
 /** Owners that no line tells of, and those that hang. */

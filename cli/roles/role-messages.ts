@@ -1,3 +1,5 @@
+import type { WaitedFor } from '../engine-waits.ts'
+
 export const ROLE_NAMES = ['stream', 'archive', 'serve'] as const
 /** What runs beside what: the parts of a Tidemark deployment. */
 export type RoleName = (typeof ROLE_NAMES)[number]
@@ -9,6 +11,8 @@ export type RoleReport =
   | { readonly kind: 'ready'; readonly url: string | null }
   /** Every `ALIVE_EVERY_MS`: its event loop turns. */
   | { readonly kind: 'alive' }
+  /** Engines that do not answer; empty: all that it needs do. */
+  | { readonly kind: 'waits'; readonly waitsFor: readonly WaitedFor[] }
   | {
       readonly kind: 'failed'
       readonly code: string
@@ -20,5 +24,5 @@ export type RoleReport =
 /** From the supervisor to a role's process. */
 export type RoleOrder =
   | { readonly kind: 'stop' }
-  /** Roles that do not work, in words; empty: all do. */
-  | { readonly kind: 'unwell'; readonly reasons: readonly string[] }
+  /** Of the other roles: those that do not work, and those that wait for an engine, in words; empty: all go on. */
+  | { readonly kind: 'unwell'; readonly reasons: readonly string[]; readonly waiting: readonly string[] }

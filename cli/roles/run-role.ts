@@ -2,7 +2,8 @@ import { setPriority } from 'node:os'
 import { isTidemarkError } from '../../features/errors/tidemark-error.ts'
 import { storeFailure } from '../../stores/store-failure.ts'
 import { compactUntil } from '../compaction.ts'
-import { openProject } from '../open-project.ts'
+import { EngineWaits } from '../engine-waits.ts'
+import { dataFolderOf, openProject } from '../open-project.ts'
 import type { Project } from '../open-project.ts'
 import { dropParkedUntil } from '../parked-views.ts'
 import { holdPresence } from '../presence.ts'
@@ -15,7 +16,8 @@ import { aborted, stopSignal } from '../stop-signal.ts'
 import type { LogLines } from '../terminal/log-lines.ts'
 import { waitForRoleLease } from './role-lease.ts'
 import type { RoleName } from './role-messages.ts'
-import { supervision } from './supervision.ts'
+import { ALL_WELL, supervision } from './supervision.ts'
+import type { Supervision } from './supervision.ts'
 
 /** A command that works on its own holds the lock for a moment; who holds it longer is another role. */
 const STANDBY_AFTER_MS = 2000
@@ -35,7 +37,12 @@ export interface RoleOptions {
 export async function runRole(role: RoleName, options: RoleOptions): Promise<void> {
   const supervisor = supervision()
   if (supervisor === null) {
-    await runUntil(role, options, stopSignal(), { ready: () => {}, unwell: () => [], alone: true })
+    await runUntil(role, options, stopSignal(), {
+      ready: () => {},
+      waits: () => {},
+      unwell: () => ALL_WELL,
+      alone: true,
+    })
     return
   }
   try {
@@ -48,38 +55,46 @@ export async function runRole(role: RoleName, options: RoleOptions): Promise<voi
   }
 }
 
-interface Surroundings {
-  /** Told once, when the role works. */
-  readonly ready: (url: string | null) => void
-  /** What the supervisor knows of the other roles. */
-  readonly unwell: () => readonly string[]
+interface Surroundings extends Pick<Supervision, 'ready' | 'waits' | 'unwell'> {
   /** Whether this process stands for itself. */
   readonly alone: boolean
 }
 
 async function runUntil(
   role: RoleName,
-  { directory, port, log, leaseMs }: RoleOptions,
+  options: RoleOptions,
   signal: AbortSignal,
-  { ready, unwell, alone }: Surroundings,
+  { ready, waits: tell, unwell, alone }: Surroundings,
 ): Promise<void> {
-  const project = await openProject(directory)
-  const own: RoleState = { role, state: 'running', pid: process.pid, restarts: 0, error: null }
+  const { directory, port, log } = options
+  const waits = new EngineWaits({ role, log, changed: () => tell(waits.current) })
   let url: string | null = null
+  const own = (): RoleState => ({
+    role,
+    state: 'running',
+    pid: process.pid,
+    restarts: 0,
+    error: null,
+    waitsFor: waits.current,
+  })
+  const dataFolder = dataFolderOf(directory)
   const presence = alone
-    ? await holdPresence(project.dataFolder, `${role}-${process.pid}`, () => ({ url, roles: [own] }))
+    ? await holdPresence(dataFolder, `${role}-${process.pid}`, () => ({ url, roles: [own()] }))
     : null
   const isReady = (at: string | null): void => {
     url = at
     if (alone) log('info', role, at === null ? 'runs (Ctrl-C stops)' : `runs on ${at} (Ctrl-C stops)`, { url: at })
     ready(at)
   }
+  let project: Project | null = null
   try {
+    project = await waits.through('opening', signal, () => openProject(directory))
+    if (project === null) return
     if (role === 'serve') await serveUntil(project, port ?? project.port, signal, isReady, unwell)
-    else await workUntil(project, role, signal, { ready: isReady, log, leaseMs })
+    else await workUntil({ ...project, waits }, role, signal, { ...options, ready: isReady })
   } finally {
     await presence?.close()
-    await project.close()
+    await project?.close()
   }
 }
 
@@ -88,7 +103,7 @@ async function serveUntil(
   port: number,
   signal: AbortSignal,
   ready: (url: string) => void,
-  unwell: () => readonly string[],
+  unwell: Supervision['unwell'],
 ): Promise<void> {
   const server = await serve(project, port, unwell)
   ready(server.url)
@@ -98,7 +113,7 @@ async function serveUntil(
 
 /** One process at a time streams a data folder, and one archives; a second stands by and takes over when the first ends, or hangs. */
 async function workUntil(
-  project: Project,
+  project: Project & { readonly waits: EngineWaits },
   role: WorkRole,
   signal: AbortSignal,
   { ready, log, leaseMs }: Pick<RoleOptions, 'log' | 'leaseMs'> & { readonly ready: (url: null) => void },
@@ -119,10 +134,11 @@ async function workUntil(
   try {
     if (role === 'archive') yieldToOthers()
     ready(null)
+    const place = { ...project, signal }
     const beside =
       role === 'archive'
-        ? [compactUntil(project, project.dataFolder, signal), importUntil(project, signal, log)]
-        : [dropParkedUntil(project, signal, log)]
+        ? [compactUntil(project, project.dataFolder, place), importUntil(project, place, log)]
+        : [dropParkedUntil(project, place, log)]
     await Promise.all([runWork(project, role, signal), ...beside])
   } finally {
     lock.release()

@@ -2,6 +2,7 @@ import { fork } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
+import type { WaitedFor } from '../engine-waits.ts'
 import type { RoleState } from '../presence.ts'
 import type { LogEntry, LogLines } from '../terminal/log-lines.ts'
 import { LEASE_MS } from './role-lease.ts'
@@ -41,6 +42,7 @@ export class SupervisedRole {
   #said = ''
   #timer: NodeJS.Timeout | undefined
   #stopping = false
+  #waitsFor: readonly WaitedFor[] = []
   #port: number | null
   url: string | null = null
   /** Whether it ever worked. */
@@ -60,6 +62,7 @@ export class SupervisedRole {
       pid: this.#child?.pid ?? null,
       restarts: this.#restarts,
       error: failure === null ? null : { code: failure.code, message: failure.message },
+      waitsFor: this.#waitsFor,
     }
   }
 
@@ -77,6 +80,7 @@ export class SupervisedRole {
     child.on('message', (report: RoleReport) => {
       watch.alive()
       if (report.kind === 'ready') this.#ready(report.url)
+      else if (report.kind === 'waits') this.#waits(report.waitsFor)
       else if (report.kind === 'failed') reported = report
     })
     for (const stream of [child.stdout, child.stderr])
@@ -137,8 +141,14 @@ export class SupervisedRole {
     this.#options.changed()
   }
 
+  #waits(waitsFor: readonly WaitedFor[]): void {
+    this.#waitsFor = waitsFor
+    this.#options.changed()
+  }
+
   #ended(reported: Failure | null, code: number | null, signal: NodeJS.Signals | null): void {
     this.#child = null
+    this.#waitsFor = []
     if (this.#stopping) {
       this.#state = 'stopped'
       return

@@ -2,11 +2,19 @@ import { isTidemarkError } from '../../features/errors/tidemark-error.ts'
 import { storeFailure } from '../../stores/store-failure.ts'
 import { ALIVE_EVERY_MS } from './role-messages.ts'
 import type { RoleOrder, RoleReport } from './role-messages.ts'
+import type { WaitedFor } from '../engine-waits.ts'
 
 /** Set for the processes that a supervisor starts. */
 export const SUPERVISED = 'TIDEMARK_SUPERVISED'
 /** A role that cannot stop cleanly in this time, with its supervisor gone, ends anyway. */
 const ORPHAN_MS_MAX = 5000
+
+export interface Unwell {
+  readonly reasons: readonly string[]
+  readonly waiting: readonly string[]
+}
+
+export const ALL_WELL: Unwell = { reasons: [], waiting: [] }
 
 /** The supervisor, seen from the process of a role. */
 export interface Supervision {
@@ -14,7 +22,9 @@ export interface Supervision {
   readonly signal: AbortSignal
   readonly ready: (url: string | null) => void
   readonly failed: (error: unknown) => void
-  readonly unwell: () => readonly string[]
+  readonly waits: (waitsFor: readonly WaitedFor[]) => void
+  /** What does not work of the other roles, and what of them waits for an engine. */
+  readonly unwell: () => Unwell
   /** Ends the process once what was reported has been sent. */
   readonly end: (code: number) => void
 }
@@ -23,14 +33,14 @@ export interface Supervision {
 export function supervision(): Supervision | null {
   if (process.env[SUPERVISED] !== '1' || process.send === undefined) return null
   const controller = new AbortController()
-  let reasons: readonly string[] = []
+  let unwell = ALL_WELL
   const send = (report: RoleReport): void => {
     if (process.connected) process.send?.(report)
   }
   setInterval(() => send({ kind: 'alive' }), ALIVE_EVERY_MS).unref()
   process.on('message', (order: RoleOrder) => {
     if (order.kind === 'stop') controller.abort()
-    else reasons = order.reasons
+    else unwell = order
   })
   process.on('disconnect', () => {
     controller.abort()
@@ -44,7 +54,8 @@ export function supervision(): Supervision | null {
     signal: controller.signal,
     ready: (url) => send({ kind: 'ready', url }),
     failed: (error) => send(describeFailure(error)),
-    unwell: () => reasons,
+    waits: (waitsFor) => send({ kind: 'waits', waitsFor }),
+    unwell: () => unwell,
     end: (code) => {
       process.exitCode = code
       if (process.connected) process.disconnect()

@@ -7,7 +7,10 @@ import type { RoleState } from '../presence.ts'
 import { aborted } from '../stop-signal.ts'
 import { TidemarkError } from '../../features/errors/tidemark-error.ts'
 import type { LogLines } from '../terminal/log-lines.ts'
+import type { WaitedFor } from '../engine-waits.ts'
+import { describeTime } from '../terminal/describe-amounts.ts'
 import { ROLE_NAMES } from './role-messages.ts'
+import type { RoleName } from './role-messages.ts'
 import { SupervisedRole } from './supervised-role.ts'
 
 /** A role that ends this often before all work even once is not going to. */
@@ -131,8 +134,12 @@ class ProcessTree {
     }
     const reasons = states
       .filter(({ state }) => state !== 'running')
-      .map(({ role, state, error }) => `${role} is ${state}: ${error?.code ?? 'no cause known'}`)
-    this.#roles.find(({ role }) => role === 'serve')?.order({ kind: 'unwell', reasons })
+      .map(({ role, state, error, waitsFor }) => {
+        const cause = error?.code ?? waitsFor[0]?.code ?? 'no cause known'
+        return `${role} is ${state}: ${cause}`
+      })
+    const waiting = states.flatMap(({ role, waitsFor }) => waitsFor.map((waited) => describeWaited(role, waited)))
+    this.#roles.find(({ role }) => role === 'serve')?.order({ kind: 'unwell', reasons, waiting })
   }
 
   /** A role that stays down is named once; the others go on. */
@@ -144,6 +151,10 @@ class ProcessTree {
       this.#options.log('error', role, text, { code: error?.code })
     }
   }
+}
+
+function describeWaited(role: RoleName, { code, message, since }: WaitedFor): string {
+  return `${role} waits since ${describeTime(since)}: ${code}: ${message}`
 }
 
 /** A role's error, thrown again in the process that supervises it. */

@@ -103,7 +103,13 @@ test('user functions see one shape of argument on every path, from the first req
   const { registry } = platform.context
   // Vectors served over HTTP are not logged here: the check below counts its own.
   const served = new ServedLogger({ log: platform.context.log, share: 0 })
-  const app = await buildApp({ registry, reader: platform.reader, served, clock: 'real', unready: async () => [] })
+  const app = await buildApp({
+    registry,
+    reader: platform.reader,
+    served,
+    clock: 'real',
+    readiness: async () => ({ reasons: [], impaired: [] }),
+  })
   context.after(() => served.close())
   context.after(() => app.close())
   const first = await app.inject({

@@ -35,7 +35,7 @@ export async function serve(
     reader: platform.reader,
     served,
     clock: 'real',
-    unready: async () => [],
+    readiness: async () => ({ reasons: [], impaired: [] }),
     ...options,
   })
   context.after(async () => {

@@ -7,6 +7,7 @@ import type { MetadataStore } from '../metadata-store.ts'
 import { MIGRATIONS } from '../migrations.ts'
 import type { SchemaDialect } from '../migrations.ts'
 import type { MetadataTables } from '../tables.ts'
+import { BoundedPool } from './bounded-pool.ts'
 import { postgresDialect } from './dialect.ts'
 
 const CONNECTIONS_MAX = 4
@@ -26,7 +27,7 @@ const VERSION_TABLE = 'tidemark_schema'
  * TM_METADATA_UNAVAILABLE, TM_CONFIG_METADATA; TM_DATA_NEWER on a database of a newer version.
  */
 export async function openPostgresMetadata(url: string): Promise<MetadataStore> {
-  const pool = new pg.Pool({
+  const pool = new BoundedPool({
     connectionString: checked(url),
     max: CONNECTIONS_MAX,
     connectionTimeoutMillis: CONNECT_MS_MAX,
@@ -34,8 +35,6 @@ export async function openPostgresMetadata(url: string): Promise<MetadataStore> 
     // Times and counts are safe integers.
     types: { getTypeParser: (oid, format) => (oid === BIGINT_OID ? Number : pg.types.getTypeParser(oid, format)) },
   })
-  // A connection that breaks while nobody uses it is made anew when somebody does.
-  pool.on('error', () => {})
   const db = new Kysely<MetadataTables>({ dialect: postgresDialect(pool) })
   try {
     await migrate(db, url)

@@ -25,7 +25,10 @@ import type { S3Address } from './address.ts'
 
 /** Larger files are uploaded in parts of this size. */
 const PART_BYTES = 16 << 20
-const ATTEMPTS_MAX = 5
+const ATTEMPTS_MAX = 3
+const CONNECT_MS_MAX = 5000
+/** A connection on which nothing moves for this long is given up: its server hangs, or the network to it is cut. */
+const SILENT_MS_MAX = 10_000
 /** Of an object's metadata: who made it, so that a call whose answer was lost knows its own. */
 const MAKER = 'tidemark-maker'
 
@@ -44,6 +47,7 @@ export async function openS3Objects({ url, folder }: S3ObjectsOptions): Promise<
     ...(endpoint === undefined ? {} : { endpoint, forcePathStyle: true }),
     ...(region === undefined ? (endpoint === undefined ? {} : { region: 'us-east-1' }) : { region }),
     maxAttempts: ATTEMPTS_MAX,
+    requestHandler: { connectionTimeout: CONNECT_MS_MAX, socketTimeout: SILENT_MS_MAX },
   })
   try {
     await client.send(new HeadBucketCommand({ Bucket: bucket }))

@@ -4,9 +4,10 @@ import type { TidemarkError } from '../../../features/errors/tidemark-error.ts'
 import { failStore } from '../../errors.ts'
 import { withoutPassword } from '../../without-password.ts'
 import type { Script } from './scripts.ts'
+import { WatchedClient } from './watched-client.ts'
+import type { Client, Reply } from './watched-client.ts'
 
-/** What a command answers: bulk strings as bytes, integers, arrays of both, null. */
-export type Reply = Buffer | string | number | null | Reply[]
+export type { Reply } from './watched-client.ts'
 
 /** Commands to a Redis, whatever its topology. Those of one turn of the event loop travel together. TM_ONLINE_UNAVAILABLE, TM_ONLINE_FULL. */
 export interface RedisConnection {
@@ -20,20 +21,12 @@ const CONNECT_MS_MAX = 5000
 const RECONNECT_MS_MAX = 1000
 const BYTES = { typeMapping: { [RESP_TYPES.BLOB_STRING]: Buffer }, timeout: COMMAND_MS_MAX } as const
 
-/** Commands as one of the clients takes them. */
-interface Client {
-  send(key: Buffer, command: (string | Buffer)[]): Promise<Reply>
-  /** Asks every node. */
-  everywhere(command: string[]): Promise<Reply[]>
-  close(): Promise<void>
-}
-
 /**
  * `redis://[user:password@]host:port[/db]`, `rediss://…` (TLS), `redis-cluster://host:port,host:port`, `redis-sentinel://host:port,host:port/primary-name`. TM_CONFIG_ONLINE, TM_ONLINE_UNAVAILABLE,
  * TM_ONLINE_EVICTION where the server may drop states by itself.
  */
 export async function connectRedis(url: string): Promise<RedisConnection> {
-  const client = await reached(url, open(url))
+  const client = await reached(url, WatchedClient.open(clients(url)))
   try {
     await refuseEviction(client)
   } catch (error) {
@@ -43,7 +36,7 @@ export async function connectRedis(url: string): Promise<RedisConnection> {
   return {
     async send(key, command) {
       try {
-        return await client.send(key, command as (string | Buffer)[])
+        return await client.send(key, command)
       } catch (error) {
         throw failure(error)
       }
@@ -69,7 +62,7 @@ export async function runScript(
   }
 }
 
-async function reached(url: string, opening: Promise<Client>): Promise<Client> {
+async function reached(url: string, opening: Promise<WatchedClient>): Promise<WatchedClient> {
   try {
     return await opening
   } catch (error) {
@@ -82,16 +75,17 @@ async function reached(url: string, opening: Promise<Client>): Promise<Client> {
   }
 }
 
-function open(url: string): Promise<Client> {
+/** What makes a client of the topology that an address names. TM_CONFIG_ONLINE. */
+function clients(url: string): () => Client {
   const socket = {
     connectTimeout: CONNECT_MS_MAX,
     reconnectStrategy: (retries: number) => Math.min(20 * 2 ** retries, RECONNECT_MS_MAX),
   }
   const scheme = url.slice(0, url.indexOf(':'))
-  if (scheme === 'redis' || scheme === 'rediss') return openSingle(url, socket)
+  if (scheme === 'redis' || scheme === 'rediss') return () => singleClient(url, socket)
   const { nodes, path, credentials } = parsed(url)
-  if (scheme === 'redis-cluster') return openCluster(nodes, credentials, socket)
-  if (scheme === 'redis-sentinel' && path !== '') return openSentinel(nodes, path, credentials, socket)
+  if (scheme === 'redis-cluster') return () => clusterClient(nodes, credentials, socket)
+  if (scheme === 'redis-sentinel' && path !== '') return () => sentinelClient(nodes, path, credentials, socket)
   throw failStore(
     'TM_CONFIG_ONLINE',
     `TIDEMARK_ONLINE is ${withoutPassword(url)}: expected redis://, rediss://, redis-cluster://host:port,host:port or redis-sentinel://host:port/primary-name`,
@@ -108,7 +102,7 @@ interface Credentials {
   readonly password?: string
 }
 
-async function openSingle(url: string, { reconnectStrategy, connectTimeout }: SocketOptions): Promise<Client> {
+function singleClient(url: string, { reconnectStrategy, connectTimeout }: SocketOptions): Client {
   let everConnected = false
   const client = createClient({
     url,
@@ -120,37 +114,38 @@ async function openSingle(url: string, { reconnectStrategy, connectTimeout }: So
     },
   })
   client.on('error', () => {})
-  await client.connect()
-  everConnected = true
   return {
+    async connect() {
+      await client.connect()
+      everConnected = true
+    },
     send: (_, command) => client.sendCommand<Reply>(command, BYTES),
     everywhere: async (command) => [await client.sendCommand<Reply>(command)],
     close: () => client.close(),
+    destroy: () => client.destroy(),
   }
 }
 
-async function openCluster(nodes: string[], credentials: Credentials, socket: SocketOptions): Promise<Client> {
+function clusterClient(nodes: string[], credentials: Credentials, socket: SocketOptions): Client {
   const cluster = createCluster({
     rootNodes: nodes.map((node) => ({ url: `redis://${node}` })),
     defaults: { ...credentials, socket },
     RESP: 2,
   })
   cluster.on('error', () => {})
-  await cluster.connect()
   return {
+    async connect() {
+      await cluster.connect()
+    },
     send: (key, command) => cluster.sendCommand<Reply>(key, false, command, BYTES),
     everywhere: (command) =>
       Promise.all(cluster.masters.map(async (node) => (await cluster.nodeClient(node)).sendCommand<Reply>(command))),
     close: () => cluster.close(),
+    destroy: () => cluster.destroy(),
   }
 }
 
-async function openSentinel(
-  nodes: string[],
-  name: string,
-  credentials: Credentials,
-  socket: SocketOptions,
-): Promise<Client> {
+function sentinelClient(nodes: string[], name: string, credentials: Credentials, socket: SocketOptions): Client {
   const sentinel = createSentinel({
     name,
     sentinelRootNodes: nodes.map((node) => ({ host: node.slice(0, node.lastIndexOf(':')), port: portOf(node) })),
@@ -158,11 +153,14 @@ async function openSentinel(
     RESP: 2,
   })
   sentinel.on('error', () => {})
-  await sentinel.connect()
   return {
+    async connect() {
+      await sentinel.connect()
+    },
     send: (_, command) => sentinel.sendCommand<Reply>(false, command, BYTES),
     everywhere: async (command) => [await sentinel.sendCommand<Reply>(false, command)],
     close: () => sentinel.close(),
+    destroy: () => void sentinel.destroy().catch(() => {}),
   }
 }
 
@@ -188,7 +186,7 @@ function parsed(url: string): { nodes: string[]; path: string; credentials: Cred
 }
 
 /** A server that evicts keys loses states, and nothing tells. */
-async function refuseEviction(client: Client): Promise<void> {
+async function refuseEviction(client: WatchedClient): Promise<void> {
   for (const info of await client.everywhere(['INFO', 'memory'])) {
     const text = String(info)
     const policy = /^maxmemory_policy:(\S+)/m.exec(text)?.[1] ?? 'noeviction'

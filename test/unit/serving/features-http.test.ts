@@ -273,7 +273,7 @@ test('a simulated clock is marked in every answer', async (context) => {
 })
 
 test('readyz gives reasons, with 503 and Retry-After', async (context) => {
-  const { app } = await serve(context, { unready: async () => ['waiting for x'] })
+  const { app } = await serve(context, { readiness: async () => ({ reasons: ['waiting for x'], impaired: [] }) })
   const answer = await app.inject('/readyz')
   assert.deepEqual(
     [answer.statusCode, answer.headers['retry-after'], answer.json()],
@@ -282,7 +282,9 @@ test('readyz gives reasons, with 503 and Retry-After', async (context) => {
 })
 
 test('readyz names what is stopped although the others are served', async (context) => {
-  const { app } = await serve(context, { impaired: async () => ['partition things.place/1 is stopped'] })
+  const { app } = await serve(context, {
+    readiness: async () => ({ reasons: [], impaired: ['partition things.place/1 is stopped'] }),
+  })
   const answer = await app.inject('/readyz')
   assert.deepEqual(
     [answer.statusCode, answer.json()],
