@@ -18,6 +18,8 @@ export class BoundedPool implements PostgresPool {
     this.#pool = new pg.Pool({ ...config, stream: () => this.#socket() })
     // A connection that breaks while nobody uses it is made anew when somebody does.
     this.#pool.on('error', () => {})
+    // One that breaks under a query fails that query; to say it a second time, to nobody, would end the process.
+    this.#pool.on('connect', (client) => client.on('error', () => {}))
   }
 
   async connect(): Promise<PostgresPoolClient> {
