@@ -81,6 +81,8 @@ class Started {
     ;[, this.#url] = await this.#tree.line(/"url":"(http:[^"]+)"/)
     await this.#project.append(100)
     await until(async () => (await fetch(`${this.#url}/readyz`)).status === 200)
+    // A name that was never answered cannot be while the metadata store is away.
+    assert.equal(await this.#ask(''), 200)
     this.#pids = (await this.#roles()).map(({ pid }) => pid)
   }
 
