@@ -2,6 +2,8 @@ import { isTidemarkError } from '../../features/errors/tidemark-error.ts'
 import type { TidemarkError } from '../../features/errors/tidemark-error.ts'
 import type { KeyedLog } from '../../registry/keyed-logs.ts'
 import { viewsHash } from '../../registry/view-sets.ts'
+import { flushTogether } from './flush-round.ts'
+import type { PendingFlush } from './flush-round.ts'
 import { KeyedPartition } from './keyed-partition.ts'
 import { moveServingAliases } from './live-views.ts'
 import type { RecentBlocks } from '../blocks/recent-blocks.ts'
@@ -13,6 +15,8 @@ import type { StreamContext } from '../stream-context.ts'
 const SWEEP_KEYS_MAX = 500
 const SWEEP_EVERY_MS = 1000
 const SWEEP_REST_MS = 10 * 60_000
+/** A round's flush is made in parts where it would write more entities than this. */
+const ROUND_ENTITIES_MAX = 25_000
 /** How often a partition without events asks whether the store still has what it was given. */
 const CHECK_EVERY_MS = 1000
 
@@ -23,6 +27,14 @@ interface Owned {
   /** When its states are looked through next, by `performance.now()`. */
   sweepAt: number
   checkAt: number
+}
+
+/** A partition with what it has to flush. */
+interface Due {
+  readonly name: string
+  readonly partition: KeyedPartition
+  readonly pending: PendingFlush
+  isDone?: true
 }
 
 /** Keyed logs → online states: applies live sets, backfills new view versions beside them, and lets services read those that have become live. */
@@ -57,14 +69,21 @@ export class ApplyRole {
     await moveServingAliases(this.#context)
   }
 
-  /** One fetch of every partition, flushed unless `hold` says that more is known to come, and one step of its backfill. Returns how much moved. */
+  /** One fetch of every partition, flushed together unless `hold` says that more is known to come, and one step of its backfill. Returns how much moved. */
   async runOnce({ hold = false }: { hold?: boolean } = {}): Promise<number> {
     let moved = 0
+    let due = 0
     for (const keyedLog of await this.#fed.among(await this.#context.registry.keyedLogs())) {
       for (let partition = 0; partition < this.#context.partitions; partition++) {
-        moved += await this.#step(keyedLog, partition, hold)
+        const name = `${keyedLog.name}/${partition}`
+        moved += await this.#step(name, keyedLog, partition, hold)
+        due += this.#owned.get(name)?.partition.dueEntities ?? 0
+        if (due < ROUND_ENTITIES_MAX) continue
+        moved += await this.#flush(false)
+        due = 0
       }
     }
+    moved += await this.#flush(false)
     return moved + (await moveServingAliases(this.#context))
   }
 
@@ -85,33 +104,70 @@ export class ApplyRole {
 
   /** Flushes what was applied, of every partition owned. One that another worker has taken over is let go. */
   async settle(): Promise<void> {
+    await this.#flush(true)
+  }
+
+  /** Flushes what is due, of every partition owned, or (`settle`) all that was applied. Returns how many partitions were taken over by others. */
+  async #flush(settle: boolean): Promise<number> {
+    const due: Due[] = []
     for (const [name, { partition }] of this.#owned) {
+      const pending = partition.takeFlush(settle)
+      if (pending !== null) due.push({ name, partition, pending })
+    }
+    try {
+      return await this.#flushAll(due)
+    } catch (error) {
+      // What could not be stored for a reason of its own is found one by one.
+      if (due.length < 2 || !isTidemarkError(error) || error.disposition === 'retry') throw error
+      let moved = 0
+      for (const one of due)
+        moved += await this.#flushAll([one]).catch((cause: unknown) => this.#failed(one.name, cause))
+      return moved
+    } finally {
+      // Whose flush came to no end is claimed anew: what is in the store then counts.
+      for (const { name, partition, isDone } of due)
+        if (isDone !== true && this.#owned.get(name)?.partition === partition) this.#owned.delete(name)
+    }
+  }
+
+  async #flushAll(due: readonly Due[]): Promise<number> {
+    const outcomes = await flushTogether(
+      this.#context,
+      due.map(({ pending }) => pending),
+    )
+    let moved = 0
+    for (const [i, one] of due.entries()) {
       try {
-        await partition.settle()
+        await one.partition.flushed(one.pending, outcomes[i])
+        one.isDone = true
       } catch (error) {
-        if (!isTidemarkError(error) || error.code !== 'TM_STREAM_FENCED') throw error
-        this.#owned.delete(name)
+        moved += this.#failed(one.name, error)
       }
+    }
+    return moved
+  }
+
+  /** Applies and builds on; what is to be flushed then is left to the round. */
+  async #step(name: string, keyedLog: KeyedLog, number: number, hold: boolean): Promise<number> {
+    if (this.#stopped.has(name)) return 0
+    try {
+      const owned = await this.#ownedAs(name, keyedLog, number)
+      const moved = (await owned.partition.applyOnce(hold)) + (await owned.partition.backfillOnce())
+      await check(owned, moved > 0)
+      return moved
+    } catch (error) {
+      return this.#failed(name, error)
     }
   }
 
   /** A partition that another worker has taken over is let go, and claimed again in the next round. One that cannot go on stops alone. */
-  async #step(keyedLog: KeyedLog, number: number, hold: boolean): Promise<number> {
-    const name = `${keyedLog.name}/${number}`
-    if (this.#stopped.has(name)) return 0
-    try {
-      const owned = await this.#ownedAs(name, keyedLog, number)
-      const moved = (await owned.partition.runOnce(hold)) + (await owned.partition.backfillOnce())
-      await check(owned, moved > 0)
-      return moved
-    } catch (error) {
-      this.#owned.delete(name)
-      if (!isTidemarkError(error)) throw error
-      if (error.code === 'TM_STREAM_FENCED') return 1
-      if (error.disposition !== 'halt') throw error
-      this.#stopped.set(name, error)
-      return 0
-    }
+  #failed(name: string, error: unknown): number {
+    this.#owned.delete(name)
+    if (!isTidemarkError(error)) throw error
+    if (error.code === 'TM_STREAM_FENCED') return 1
+    if (error.disposition !== 'halt') throw error
+    this.#stopped.set(name, error)
+    return 0
   }
 
   async #ownedAs(name: string, keyedLog: KeyedLog, number: number): Promise<Owned> {

@@ -2,6 +2,7 @@ import type { CompiledView } from '../../features/kernel/compiled-view.ts'
 import type { KeyedLog } from '../../registry/keyed-logs.ts'
 import { FlushJournal } from '../../stores/online/flush-journal.ts'
 import type { FlushOutcome, Marker, ViewMove } from '../../stores/online/online-store.ts'
+import type { PendingFlush } from './flush-round.ts'
 import { bucketsOf, PartitionWorker } from './partition-worker.ts'
 import { ArchiveReader } from '../archive/archive-reader.ts'
 import { failStream } from '../errors.ts'
@@ -73,6 +74,26 @@ export class KeyedPartition {
   /** One fetch of the live set, flushed unless `hold` (see `PartitionWorker.runOnce`). Returns how many events were applied. */
   async runOnce(hold: boolean = false): Promise<number> {
     return (await this.#live?.runOnce({ hold })) ?? 0
+  }
+
+  /** The same in memory only: what is to be flushed then, `takeFlush` gives (see `PartitionWorker`). */
+  async applyOnce(hold: boolean): Promise<number> {
+    return (await this.#live?.applyOnce({ hold })) ?? 0
+  }
+
+  /** Entities that a flush that is due would write. */
+  get dueEntities(): number {
+    return this.#live?.dueEntities ?? 0
+  }
+
+  /** What is due; with `settle` all that was applied. Null: nothing. */
+  takeFlush(settle: boolean): PendingFlush | null {
+    return this.#live?.takeFlush(settle) ?? null
+  }
+
+  /** Takes note of what became of `takeFlush`. TM_STREAM_FENCED. */
+  async flushed(pending: PendingFlush, outcome: FlushOutcome): Promise<void> {
+    await this.#live?.flushed(pending, outcome)
   }
 
   /** See `PartitionWorker.sweep`; null also where nothing is live. */
@@ -225,7 +246,7 @@ export class KeyedPartition {
   /** Writes down what the live markers of buckets show, as this owner left them. */
   async #record(buckets: readonly number[]): Promise<void> {
     const epochs = new Map(buckets.map((bucket) => [bucket, this.#markers.get(bucket)?.epoch ?? 0]))
-    if (!(await this.#journal.record(epochs, false))) throw this.#fenced('stale-epoch')
+    if (!(await this.#journal.record(epochs))) throw this.#fenced('stale-epoch')
   }
 
   /** The move of a version in those of the buckets that it changes. */

@@ -4,6 +4,7 @@ import { bucketOf, entityName, entityNamesOfBatch, partitionOf } from '../../fea
 import type { BatchNames } from '../../features/values/entity-key.ts'
 import type { EventBatch } from '../../features/values/event-batch.ts'
 import type { KeyedLog } from '../../registry/keyed-logs.ts'
+import type { LogRecord } from '../../stores/log/log.ts'
 import type { FlushJournal } from '../../stores/online/flush-journal.ts'
 import type { BucketFlush, FlushOutcome, Marker, StateWrite } from '../../stores/online/online-store.ts'
 import type { ArchiveReader } from '../archive/archive-reader.ts'
@@ -11,12 +12,14 @@ import { EntityCache } from './entity-cache.ts'
 import type { CachedEntity } from './entity-cache.ts'
 import { failStream } from '../errors.ts'
 import { countExpiredKeys } from './expired-keys.ts'
+import { flushTogether } from './flush-round.ts'
+import type { PendingFlush } from './flush-round.ts'
 import { recordFunctionFailures } from './function-failures.ts'
 import { entityColumns } from '../ingest/keyed-append.ts'
 import { acceptBlock, readKeyedRecord } from '../blocks/keyed-reader.ts'
 import { KeySweep } from './key-sweep.ts'
 import { OriginFilter } from '../blocks/origin-filter.ts'
-import type { RecentBlocks } from '../blocks/recent-blocks.ts'
+import type { PlacedBlock, RecentBlocks } from '../blocks/recent-blocks.ts'
 import { keyedTopic } from '../stream-context.ts'
 import type { StreamContext } from '../stream-context.ts'
 
@@ -35,6 +38,14 @@ interface Bucket {
   marker: Marker
   /** Entities touched since the last flush. */
   readonly touched: Set<CachedEntity>
+}
+
+const NO_ORIGINS = new Uint8Array(0)
+
+/** Of offsets below `until`; with `hold` flushes may be put off. */
+export interface FetchOptions {
+  readonly until?: number
+  readonly hold?: boolean
 }
 
 /** Which states of a keyed partition a worker writes. */
@@ -74,6 +85,8 @@ export class PartitionWorker {
   #unflushed = 0
   #touched = 0
   #flushedAtMs = performance.now()
+  /** Which buckets the next flush writes: those with events, all that lie behind, or, null, it is put off. */
+  #due: 'events' | 'all' | null = null
 
   private constructor(context: StreamContext, scope: WorkerScope, markers: ReadonlyMap<number, Marker>) {
     this.#context = context
@@ -106,22 +119,25 @@ export class PartitionWorker {
    * One fetch, of offsets below `until`, flushed; with `hold` (more is known to come) only now and then, and where the log ends. Returns how many events
    * were applied. TM_STREAM_FENCED: another worker owns the partition.
    */
-  async runOnce({ until = Infinity, hold = false }: { until?: number; hold?: boolean } = {}): Promise<number> {
+  async runOnce(options: FetchOptions = {}): Promise<number> {
+    const applied = await this.applyOnce(options)
+    await this.#flush(false)
+    return applied
+  }
+
+  /** The same, with the flush left to the caller, who may make one of several partitions': `takeFlush`, then `flushed`, before anything else is asked of the worker. */
+  async applyOnce({ until = Infinity, hold = false }: FetchOptions = {}): Promise<number> {
     const archived = (await this.#scope.archive?.read(this.#nextOffset, until)) ?? null
     if (archived !== null) {
       if (archived.batch !== null) await this.#apply(archived.batch)
       if (archived.origins !== null) this.#filter = OriginFilter.decode(archived.origins)
       this.#nextOffset = archived.nextOffset
-      await this.#flush(false)
+      this.#due = 'events'
       return archived.batch?.length ?? 0
     }
+    const records = (await this.#fetch()).filter(({ offset }) => offset < until)
     const { keyedLog, partition } = this.#scope
-    const topic = keyedTopic(keyedLog.name)
-    const where = `${topic}/${partition}`
-    const recent = this.#scope.recent?.take(topic, partition, this.#nextOffset) ?? []
-    const fetched =
-      recent.length > 0 ? recent : await this.#context.log.read(topic, partition, this.#nextOffset, FETCH_BYTES)
-    const records = fetched.filter(({ offset }) => offset < until)
+    const where = `${keyedTopic(keyedLog.name)}/${partition}`
     let applied = 0
     try {
       for (const record of records) {
@@ -139,9 +155,17 @@ export class PartitionWorker {
       throw error
     }
     this.#unflushed += applied
-    if (records.length === 0) await this.settle()
-    else if (!hold || this.#isHeldLong()) await this.#flush(false)
+    if (records.length === 0) this.#due = 'all'
+    else if (!hold || this.#isHeldLong()) this.#due = 'events'
     return applied
+  }
+
+  async #fetch(): Promise<readonly (PlacedBlock | LogRecord)[]> {
+    const { keyedLog, partition, recent } = this.#scope
+    const topic = keyedTopic(keyedLog.name)
+    const blocks = recent?.take(topic, partition, this.#nextOffset) ?? []
+    if (blocks.length > 0) return blocks
+    return this.#context.log.read(topic, partition, this.#nextOffset, FETCH_BYTES)
   }
 
   #isHeldLong(): boolean {
@@ -237,43 +261,54 @@ export class PartitionWorker {
     return entities
   }
 
-  /** Flushes the buckets with events; all that lie behind if `settle`, or if that has not been done for long. */
-  async #flush(settle: boolean): Promise<void> {
+  /** Entities that a flush that is due would write. */
+  get dueEntities(): number {
+    return this.#due === null ? 0 : this.#touched
+  }
+
+  /** What is to be flushed now: the buckets with events; all that lie behind with `settle`, at the log's end, or if that has not been done for long. */
+  takeFlush(settle: boolean): PendingFlush | null {
+    if (this.#due === null && !settle) return null
     const nextOffset = this.#nextOffset
-    const all = settle || ++this.#flushes % IDLE_FLUSHES_MAX === 0
+    const all = settle || this.#due === 'all' || ++this.#flushes % IDLE_FLUSHES_MAX === 0
+    this.#due = null
     // A bucket that is ahead of what was read had nothing applied, and its marker must not go back.
     const buckets = [...this.#buckets.values()].filter(
       ({ touched, marker }) => marker.nextOffset < nextOffset && (all || touched.size > 0),
     )
-    if (buckets.length > 0) {
-      const origins = this.#filter.encode()
-      const flushes = buckets.map((bucket) => this.#bucketFlush(bucket, nextOffset, origins))
-      const refused = (await this.#context.online.flush(flushes)).find((outcome) => outcome !== 'applied')
-      if (refused !== undefined) throw fenced(this.#scope, refused)
-      await this.#recordFlush(buckets)
-      for (const bucket of buckets) {
-        bucket.marker = { ...bucket.marker, nextOffset, origins }
-        for (const entity of bucket.touched) this.#cache.markStored(entity)
-        bucket.touched.clear()
-      }
+    const origins = buckets.length === 0 ? NO_ORIGINS : this.#filter.encode()
+    return {
+      flushes: buckets.map((bucket) => this.#bucketFlush(bucket, nextOffset, origins)),
+      journal: this.#scope.journal,
+      epochs: new Map(
+        buckets.flatMap(({ number, marker, touched }) => (touched.size > 0 ? [[number, marker.epoch]] : [])),
+      ),
     }
+  }
+
+  /** Takes note of what became of what `takeFlush` gave. TM_STREAM_FENCED where that was refused. */
+  async flushed({ flushes }: PendingFlush, outcome: FlushOutcome): Promise<void> {
+    if (outcome !== 'applied') throw fenced(this.#scope, outcome)
+    for (const { bucket: number, nextOffset, origins } of flushes) {
+      const bucket = this.#bucket(number)
+      bucket.marker = { ...bucket.marker, nextOffset, origins }
+      for (const entity of bucket.touched) this.#cache.markStored(entity)
+      bucket.touched.clear()
+    }
+    const { keyedLog, partition } = this.#scope
     for (const kernel of this.#kernels)
-      await recordFunctionFailures(
-        this.#context.metadata,
-        `${this.#scope.keyedLog.name}/${this.#scope.partition}`,
-        kernel,
-      )
+      await recordFunctionFailures(this.#context.metadata, `${keyedLog.name}/${partition}`, kernel)
     this.#unflushed = 0
     this.#touched = 0
     this.#flushedAtMs = performance.now()
     this.#cache.trim()
   }
 
-  async #recordFlush(buckets: readonly Bucket[]): Promise<void> {
-    const epochs = new Map(
-      buckets.flatMap(({ number, marker, touched }) => (touched.size > 0 ? [[number, marker.epoch]] : [])),
-    )
-    if ((await this.#scope.journal?.record(epochs, true)) === false) throw fenced(this.#scope, 'stale-epoch')
+  async #flush(settle: boolean): Promise<void> {
+    const pending = this.takeFlush(settle)
+    if (pending === null) return
+    const [outcome] = await flushTogether(this.#context, [pending])
+    await this.flushed(pending, outcome)
   }
 
   #bucketFlush({ number, marker, touched }: Bucket, nextOffset: number, origins: Uint8Array): BucketFlush {

@@ -28,7 +28,7 @@ export async function levelMarkers(context: StreamContext, keyedLog: KeyedLog, p
   if (newest === null) return
   // The last flush of a bucket may not be written down yet, and the next change of its marker hides when it was.
   const journal = await FlushJournal.open(context, keyedLog.name, { partition, partitions: context.partitions })
-  await journal.record(new Map(made.map((bucket, i) => [bucket, markers[i].epoch])), false)
+  await journal.record(new Map(made.map((bucket, i) => [bucket, markers[i].epoch])))
   const { nextOffset, origins } = newest
   const flushes = made.flatMap((bucket, i) => {
     const { epoch, views, nextOffset: expectedOffset } = markers[i]

@@ -29,6 +29,14 @@ export class Fuse {
     this.#aim = operation
   }
 
+  /** A list in one piece or several, in order. */
+  *pieces<T>(list: readonly T[]): Iterable<readonly T[]> {
+    for (let from = 0; from < list.length;) {
+      const length = this.#random.below(2) === 0 ? list.length - from : 1 + this.#random.below(list.length - from)
+      yield list.slice(from, (from += length))
+    }
+  }
+
   async burn(operation: string): Promise<void> {
     for (let turns = this.#random.below(4); turns > 0; turns--) await new Promise((resolve) => setImmediate(resolve))
     if (this.#aim !== null && this.#aim !== operation) return
@@ -46,7 +54,7 @@ const OPERATIONS = {
   registry: ['keyedLogs', 'serviceAliases', 'moveServingAlias'],
 } as const
 
-/** The same stores, with a fuse before each operation; joins and leaves happen bucket by bucket, as the port allows. */
+/** The same stores, with a fuse before each operation; joins and leaves happen bucket by bucket and flushes in pieces, as the port allows. */
 export function faultyContext(context: StreamContext, fuse: Fuse): StreamContext {
   const online = faulty(context.online, OPERATIONS.online, fuse)
   const oneByOne = async (name: 'join' | 'leave', moves: readonly ViewMove[]): Promise<FlushOutcome[]> => {
@@ -58,6 +66,11 @@ export function faultyContext(context: StreamContext, fuse: Fuse): StreamContext
     ...context,
     log: faulty(context.log, OPERATIONS.log, fuse),
     online: overriding(online, {
+      flush: async (flushes) => {
+        const outcomes: FlushOutcome[] = []
+        for (const piece of fuse.pieces(flushes)) outcomes.push(...(await online.flush(piece)))
+        return outcomes
+      },
       join: (moves) => oneByOne('join', moves),
       leave: (moves) => oneByOne('leave', moves),
     }),
