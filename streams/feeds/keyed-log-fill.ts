@@ -25,6 +25,9 @@ const FETCH_BYTES = 4 << 20
 /** Events read in one step, about. */
 const STEP_EVENTS = 50_000
 
+/** Of a version that had its first events from its own producers. */
+const NOTHING_TAKEN_OVER = { origin: '', before: 0 }
+
 /** Progress scope `fill`, by keyed log: for people alone, the log itself says how far a fill is. */
 export interface FillProgress {
   /** Of the source's events that are in other keyed logs. */
@@ -65,8 +68,8 @@ export class KeyedLogFill {
     const others = await otherDonors(context, keyedLog.source)
     const { takenOver } = feeds
     const from =
-      feeds.fed.length > 0 && takenOver !== null
-        ? { ...takenOver, limits: takenOver.ends }
+      feeds.fed.length > 0
+        ? { ...(takenOver ?? NOTHING_TAKEN_OVER), limits: takenOver?.ends ?? {} }
         : { ...(await beginTakeOver(context, keyedLog.source, others)), limits: null }
     const fill = new KeyedLogFill(context, keyedLog, { others, ...from })
     await context.log.createTopic(keyedTopic(keyedLog.name), { partitions: context.partitions })

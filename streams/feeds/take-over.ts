@@ -8,6 +8,7 @@ import { deadLetterAppends, movedLetter, readDeadLetters } from '../dead-letters
 import type { DeadLetter } from '../dead-letters/dead-letters.ts'
 import { readIngestCheckpoint, writeIngestCheckpoint } from '../ingest/ingest-checkpoint.ts'
 import type { IngestCheckpoint } from '../ingest/ingest-checkpoint.ts'
+import { keepRules, rulesFrom } from './take-over-rules.ts'
 import { deadTopic, limitsOf, sourceTopic } from '../stream-context.ts'
 import type { StreamContext } from '../stream-context.ts'
 
@@ -37,6 +38,7 @@ export async function beginTakeOver(
   const own = await readIngestCheckpoint(context, sourceLogName(source))
   const origin = `${topic.incarnation}/0`
   if (own?.isTakingOver === true) {
+    await keepRules(context, source, own)
     await moveLetters(context, source, others, own)
     return { origin, before: own.nextOffset }
   }
@@ -47,7 +49,8 @@ export async function beginTakeOver(
   }
   const historyEnd = await log.endOffset(topic.name, 0)
   const checkpoint = furthest ?? { incarnation: topic.incarnation, nextOffset: 0, lastSent: {} }
-  const begun = { ...checkpoint, historyEnd, isTakingOver: true } satisfies IngestCheckpoint
+  const rules = [await rulesFrom(context, source, checkpoint.nextOffset)]
+  const begun = { ...checkpoint, historyEnd, isTakingOver: true, rules } satisfies IngestCheckpoint
   await writeIngestCheckpoint(context, sourceLogName(source), begun)
   await moveLetters(context, source, others, begun)
   return { origin, before: begun.nextOffset }

@@ -14,6 +14,14 @@ export interface IngestCheckpoint {
   readonly historyEnd: number
   /** Of a source version that takes over what others have: it is not fed yet, and its ingest will begin here. */
   readonly isTakingOver?: true
+  /** While another version of the source is further: what is taken in of which records. Ascending; see `take-over-rules.ts`. */
+  readonly rules?: readonly RulesFrom[]
+}
+
+/** The plan that decides what is an event and what a dead letter, from a record of the source's topic on. */
+export interface RulesFrom {
+  readonly offset: number
+  readonly source: SourcePlan
 }
 
 type Stores = Pick<StreamContext, 'log' | 'metadata'>

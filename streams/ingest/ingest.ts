@@ -20,6 +20,7 @@ import { recordEvents } from './record-events.ts'
 import type { RecentBlocks } from '../blocks/recent-blocks.ts'
 import { isConflict, openFeeds } from '../feeds/source-feeds.ts'
 import type { SourceFeeds } from '../feeds/source-feeds.ts'
+import { keepRules, rulesAt } from '../feeds/take-over-rules.ts'
 import { limitsOf, sourceTopic, usedSources } from '../stream-context.ts'
 import type { StreamContext } from '../stream-context.ts'
 
@@ -112,19 +113,20 @@ export class IngestRole {
     await this.#hold(name, held)
     if (!isMore || held !== null) return 0
     const { messageBytesMax, backlogBytesMax } = limitsOf(this.#context)
-    const records = await log.read(topic.name, 0, checkpoint.nextOffset, Math.min(FETCH_BYTES, backlogBytesMax))
+    const rules = rulesAt(checkpoint, source)
+    const fetchedRecords = await log.read(topic.name, 0, checkpoint.nextOffset, Math.min(FETCH_BYTES, backlogBytesMax))
+    const records = fetchedRecords.filter(({ offset }) => offset < rules.until)
     if (records.length === 0) return 0
     const nextOffset = records[records.length - 1].offset + 1
     if ((await log.endOffset(topic.name, 0)) > nextOffset) this.#isBehind = true
     const lastSent = laterSent(checkpoint.lastSent, feeds.lastSent)
-    const { historyEnd } = checkpoint
+    const { incarnation, historyEnd } = checkpoint
     const fetched = { origin: `${topic.incarnation}/0`, records, lastSent, historyEnd }
-    const { events, blocks, letters } = this.#convert(source, keyedLogs, fetched)
+    const { events, blocks, letters } = this.#convert(rules.source, keyedLogs, fetched)
     const all = [...blocks, ...deadLetterAppends(name, letters, messageBytesMax)]
     const appends = all.length === 0 ? [] : [...all, feeds.guard]
     try {
-      const { incarnation } = checkpoint
-      const next: IngestCheckpoint = { incarnation, nextOffset, lastSent, historyEnd }
+      const next: IngestCheckpoint = { incarnation, nextOffset, lastSent, historyEnd, rules: checkpoint.rules }
       const results = await appendIngested(this.#context, name, appends, next)
       this.#recent?.add(blocks, results)
     } catch (error) {
@@ -165,7 +167,7 @@ export class IngestRole {
         `source ${source.name} begins at offset ${start}, ingest has read it up to ${held.nextOffset}: records ${held.nextOffset} to ${start - 1} are gone (retention?) and were never read. Restore them and start again; to go on without them, give the source another name: its features then begin anew`,
       )
     }
-    return held
+    return keepRules(this.#context, source, held)
   }
 
   /** A later version of a source reads the topic from its beginning: that is the history that it has. */

@@ -221,9 +221,6 @@ class FurtherEntityCase {
   /** Events without an amount are refused, until amounts may be null. */
   async #replay(): Promise<void> {
     if (!this.#shape.nullable) {
-      // Records that a version still has to read again are read by the newest schema: it takes in what the old one refused, from the time of the record. So that comes first.
-      await this.#untilFed()
-      await ingestAll(new IngestRole(this.#lateIngest))
       this.#shape = { ...this.#shape, nullable: true }
       await this.#early.apply(definitions(new Set(['card', ...FURTHER]), { nullable: true, wide: true }))
       await this.#applyLate()
