@@ -1,6 +1,8 @@
+import { openTableFiles } from '../stores/table-files/open-table-files.ts'
 import { ScheduledImports } from '../streams/imports/scheduled-imports.ts'
-import type { ScheduledRun } from '../streams/imports/scheduled-imports.ts'
+import type { ScheduledRun, ScheduleEvent } from '../streams/imports/schedule-progress.ts'
 import { describeAccepted } from './commands/describe-accepted.ts'
+import { describeScheduleEvent } from './commands/describe-schedules.ts'
 import type { Project } from './open-project.ts'
 import { repeatWork } from './repeat-work.ts'
 import type { WorkPlace } from './repeat-work.ts'
@@ -10,7 +12,7 @@ const LOOK_EVERY_MS = 1000
 
 /** Imports tables by their schedules, beside other work, until aborted. */
 export async function importUntil(project: Project, place: WorkPlace, log: LogLines): Promise<void> {
-  const { directory, now } = project
+  const { directory, objects, now } = project
   const onRun = (table: string, run: ScheduledRun): void => {
     const [result] = describeAccepted(run)
     log(
@@ -22,6 +24,14 @@ export async function importUntil(project: Project, place: WorkPlace, log: LogLi
     for (const { file, code, message } of run.problems)
       log('warn', 'archive', `${code}: ${message}`, { table, file, code })
   }
-  const imports = new ScheduledImports(project, { directory, now, wallClock: Date.now, onRun })
-  await repeatWork(place, 'scheduled imports', LOOK_EVERY_MS, () => imports.runOnce(place.signal))
+  const onEvent = (table: string, event: ScheduleEvent): void =>
+    log('warn', 'archive', `scheduled import of ${table}: ${describeScheduleEvent(event)}`, { ...event, table })
+  const temporaryPath = (suffix: string): Promise<string> => objects.temporaryPath(suffix)
+  const files = openTableFiles({ folder: directory, wallClock: Date.now, temporaryPath })
+  try {
+    const imports = new ScheduledImports(project, { files, now, onRun, onEvent })
+    await repeatWork(place, 'scheduled imports', LOOK_EVERY_MS, () => imports.runOnce(place.signal))
+  } finally {
+    await files.close()
+  }
 }

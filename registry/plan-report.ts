@@ -4,6 +4,7 @@ import { sourceLogName } from '../features/plan/source-plan.ts'
 import type { SourcePlan } from '../features/plan/source-plan.ts'
 import type { ViewPlan } from '../features/plan/view-plan.ts'
 import { isCompatible } from './source-versions.ts'
+import { describeSchedule } from './schedules.ts'
 import type { TableSchedule } from './schedules.ts'
 import { diffDefinition } from './plan-diff.ts'
 import type { Compiled, PlanDetail } from './plan-diff.ts'
@@ -132,7 +133,11 @@ function catalogChanges(registered: readonly CatalogEntry[], candidates: readonl
 
 function textOf(value: string | TableSchedule | Readonly<Record<string, string>> | null): string | null {
   if (value === null || typeof value === 'string') return value
-  if (Array.isArray(value.files)) return `${value.cron} from ${value.files.join(', ')}`
+  if (isSchedule(value)) return describeSchedule(value)
   const tags = Object.entries(value).map(([tag, text]) => `${tag}=${text}`)
   return tags.length === 0 ? null : tags.sort().join(' ')
+}
+
+function isSchedule(value: TableSchedule | Readonly<Record<string, string>>): value is TableSchedule {
+  return Array.isArray(value.files)
 }

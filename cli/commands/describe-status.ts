@@ -1,6 +1,6 @@
 import type { ParkedVersion } from '../../streams/apply/parked-views.ts'
 import type { ViewFunctionFailure } from '../../streams/apply/function-failures.ts'
-import type { ScheduledRun, ScheduleReport } from '../../streams/imports/scheduled-imports.ts'
+import { describeSchedules } from './describe-schedules.ts'
 import type { KeyedLogReport, SourceReport } from '../../streams/status.ts'
 import type { StoppedPartition } from '../../streams/stopped-partitions.ts'
 import type { ViewProgress } from '../../streams/apply/live-views.ts'
@@ -142,36 +142,6 @@ function describeParked(parked: readonly ParkedVersion[]): string[] {
     describeTime(dropAt),
   ])
   return ['', ...formatTable(['read by nothing', 'version', 'since', 'its states go'], rows)]
-}
-
-function describeSchedules(schedules: readonly ScheduleReport[]): string[] {
-  if (schedules.length === 0) return []
-  const rows = schedules.map(({ source, cron, next, last }) => [
-    source,
-    cron,
-    next === null ? 'never' : describeTime(next),
-    last === null ? '-' : describeTime(last.startedAt),
-    last === null
-      ? ''
-      : [`${describeCount(last.accepted)} accepted from ${describeFiles(last.files.length)}`, ...problemsOf(last)].join(
-          ', ',
-        ),
-  ])
-  return ['', ...formatTable(['table', 'schedule (UTC)', 'next', 'last', ''], rows)]
-}
-
-function problemsOf({ refused, problems }: ScheduledRun): string[] {
-  const codes = [...new Set(problems.map(({ code }) => code))]
-  return [
-    ...(refused === 0 ? [] : [paint('yellow', `${describeCount(refused)} refused`)]),
-    ...(problems.length === 0
-      ? []
-      : [paint('red', `${describeFiles(problems.length)} not taken (${codes.join(', ')})`)]),
-  ]
-}
-
-function describeFiles(count: number): string {
-  return `${count} ${count === 1 ? 'file' : 'files'}`
 }
 
 function describeFailures(failures: readonly ViewFunctionFailure[]): string[] {

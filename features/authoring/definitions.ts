@@ -17,7 +17,7 @@ export interface SourceDefinition<S extends Schema = Schema> {
   readonly schema: S
   readonly eventTime: string
   readonly arrival: string | null
-  readonly schedule: string | null
+  readonly schedule: string | ScheduleOptions | null
   readonly files: string | readonly string[] | null
   /** Names of the options as given, so that a misspelt one is told. */
   readonly given: readonly string[]
@@ -57,15 +57,30 @@ export function stream<const S extends Schema>(name: string, options: StreamOpti
   })
 }
 
+/** When a table is imported, and what its files are. */
+export interface ScheduleOptions {
+  /** Cron expression of five fields (minute hour day month weekday). */
+  readonly cron: string
+  /** Name of a time zone (IANA), as in 'Europe/Berlin'. Default: 'UTC'. */
+  readonly timeZone?: string
+  /** How long after its time an import is late, as in '30min'. Default: never. */
+  readonly deadline?: string
+  /**
+   * 'new-files' (default): each file once, every row of it. 'snapshot': each file is the whole table as it was then; rows that the snapshot before did not have are taken in. A file may be
+   * overwritten by the next snapshot.
+   */
+  readonly contents?: 'new-files' | 'snapshot'
+}
+
 export interface TableOptions<S extends Schema> {
   readonly schema: S
   /** A timestamp column, not nullable: when the fact happened. */
   readonly eventTime: Extract<keyof S, string>
   /** A timestamp column, not nullable: when the fact could be known. Default: the event time. */
   readonly arrival?: Extract<keyof S, string>
-  /** Cron expression of five fields (minute hour day month weekday), in UTC: new files are imported then. */
-  readonly schedule?: string
-  /** Where the schedule finds them: globs from the project's folder. Default: `data/<name>/*`. */
+  /** When files are imported; a text is a cron expression of five fields (minute hour day month weekday), in UTC. */
+  readonly schedule?: string | ScheduleOptions
+  /** Where the schedule finds them: globs from the project's folder, or `s3://bucket/prefix/*.parquet`. Default: `data/<name>/*`. */
   readonly files?: string | readonly string[]
 }
 

@@ -3,7 +3,9 @@ import { columnValue } from '../../features/values/column.ts'
 import { valueToJson } from '../../features/values/json-values.ts'
 import { sourceLogName } from '../../features/plan/source-plan.ts'
 import type { EntityPlan, SourcePlan } from '../../features/plan/source-plan.ts'
+import type { FieldPlan } from '../../features/plan/field-type.ts'
 import { failStore } from '../../stores/errors.ts'
+import type { ReadOptions } from '../../stores/tables/tables.ts'
 import { sha256File } from '../../stores/sha256-file.ts'
 import { gather, gatherColumn } from '../../features/values/gather.ts'
 import { BackPressure } from '../ingest/back-pressure.ts'
@@ -22,6 +24,8 @@ export interface ImportOptions {
   /** A timestamp column, 'event-time', or null: the source's own arrival column, else its event time. */
   readonly arrival: string | null
   readonly onProgress?: (rows: number) => void
+  /** What a file is called where a row of it is refused. Default: its path. */
+  readonly title?: string
   /** Aborted: no further rows are taken in; those that were stay. */
   readonly signal?: AbortSignal
 }
@@ -42,7 +46,8 @@ export async function importFiles(
   const pressure = new BackPressure(context)
   for (const file of files) {
     const origin = `import/${await sha256File(file)}/${arrivalColumn}`
-    await importFile(context, { source, arrivalColumn, origin, file, pressure }, total, options)
+    const { title = file } = options
+    await importFile(context, { source, arrivalColumn, origin, file, title, pressure }, total, options)
   }
   return total
 }
@@ -92,6 +97,7 @@ interface ImportJob {
   readonly arrivalColumn: string
   readonly origin: string
   readonly file: string
+  readonly title: string
   readonly pressure: BackPressure
 }
 
@@ -107,17 +113,10 @@ async function importFile(
   let lastSent: LastSent = {}
   const held = await earlierImport(context, source, origin)
   let firstRow = 0
-  const keys = (await context.registry.entities()).flatMap((entity) => entity.columns)
-  for await (const { rows, columns: read } of context.tables.readColumns(
-    job.file,
-    source.fields.map((field) => ({ ...field, nullable: true })),
-    {
-      emptyStrings: new Set(keys.flatMap(({ name, type }) => (type.kind === 'string' ? [name] : []))),
-      absent: new Set(source.fields.flatMap(({ name, nullable }) => (nullable ? [name] : []))),
-    },
-  )) {
+  const { fields, read } = await fileReading(context, source)
+  for await (const { rows, columns: found } of context.tables.readColumns(job.file, fields, read)) {
     if (signal?.aborted === true) break
-    const columns = read.map((column, f) => withNullsForNonFinite(source.fields[f], column))
+    const columns = found.map((column, f) => withNullsForNonFinite(source.fields[f], column))
     const { accepted, refused } = await whileFed(context, source, async ({ feeds, keyedLogs }) => {
       await job.pressure.untilRoom(keyedLogs, signal)
       const entities = keyedLogs.map(({ entity }) => entity)
@@ -144,6 +143,21 @@ async function importFile(
   }
 }
 
+/** As what the columns of a source's files are read. Nulls where there should be none are found later, with their rows. */
+export async function fileReading(
+  { registry }: Pick<StreamContext, 'registry'>,
+  source: SourcePlan,
+): Promise<{ fields: FieldPlan[]; read: ReadOptions }> {
+  const keys = (await registry.entities()).flatMap((entity) => entity.columns)
+  return {
+    fields: source.fields.map((field) => ({ ...field, nullable: true })),
+    read: {
+      emptyStrings: new Set(keys.flatMap(({ name, type }) => (type.kind === 'string' ? [name] : []))),
+      absent: new Set(source.fields.flatMap(({ name, nullable }) => (nullable ? [name] : []))),
+    },
+  }
+}
+
 interface FileRows {
   readonly columns: readonly Column[]
   readonly rows: number
@@ -158,7 +172,7 @@ interface FileRows {
 
 /** Rows of a file as events, the refused ones as letters where they are none yet. */
 function takeRows(
-  { source, arrivalColumn, origin, file }: ImportJob,
+  { source, arrivalColumn, origin, title }: ImportJob,
   { columns, rows, firstRow, entities, messageBytesMax, now }: FileRows,
   held: EarlierImport,
 ): { events: OriginEvents; letters: DeadLetter[]; refused: ReadonlyMap<number, Refusal> } {
@@ -172,7 +186,7 @@ function takeRows(
     .sort(([a], [b]) => a - b)
   const letters: DeadLetter[] = fresh.map(([row, { code, reason }]) => ({
     code,
-    reason: `row ${firstRow + row + 1} of ${file}: ${reason}`,
+    reason: `row ${firstRow + row + 1} of ${title}: ${reason}`,
     origin,
     sequence: [firstRow + row, 0],
     payload: rowJson(source, columns, row),

@@ -1,45 +1,17 @@
 import assert from 'node:assert/strict'
-import { randomBytes, randomUUID } from 'node:crypto'
+import { randomBytes } from 'node:crypto'
 import { readFile, writeFile } from 'node:fs/promises'
 import { test } from 'node:test'
-import type { TestContext } from 'node:test'
-import { CreateBucketCommand, ListMultipartUploadsCommand, S3Client } from '@aws-sdk/client-s3'
+import { ListMultipartUploadsCommand } from '@aws-sdk/client-s3'
 import { openS3Objects } from '../../stores/objects/s3/open.ts'
 import type { ObjectStore } from '../../stores/objects/object-store.ts'
+import { freshBucket } from '../services/fresh-bucket.ts'
 import { missing } from '../services/installation.ts'
 import { sharedServer } from '../services/shared-server.ts'
 import { hasErrorCode, temporaryFolder } from '../support/folders.ts'
 import { objectsContract } from './objects.contract.ts'
 
 const skip = missing('s3')
-
-interface Bucket {
-  readonly name: string
-  readonly client: S3Client
-  readonly open: () => Promise<ObjectStore>
-}
-
-/** A bucket of its own on the shared server. */
-async function freshBucket(context: TestContext): Promise<Bucket> {
-  const { url: endpoint, credentials } = await sharedServer('s3')
-  process.env.AWS_ACCESS_KEY_ID = credentials.accessKeyId
-  process.env.AWS_SECRET_ACCESS_KEY = credentials.secretAccessKey
-  const name = `b-${randomUUID()}`
-  const client = new S3Client({ endpoint, forcePathStyle: true, region: 'us-east-1', credentials })
-  await client.send(new CreateBucketCommand({ Bucket: name }))
-  const folder = await temporaryFolder(context)
-  const opened: ObjectStore[] = []
-  context.after(async () => {
-    for (const store of opened) await store.close()
-    client.destroy()
-  })
-  const open = async (): Promise<ObjectStore> => {
-    const store = await openS3Objects({ url: `s3://${name}/some/where?endpoint=${endpoint}`, folder })
-    opened.push(store)
-    return store
-  }
-  return { name, client, open }
-}
 
 objectsContract('S3 objects', freshBucket, skip)
 

@@ -12,23 +12,18 @@ import {
   HeadObjectCommand,
   ListObjectsV2Command,
   PutObjectCommand,
-  S3Client,
-  S3ServiceException,
   UploadPartCommand,
 } from '@aws-sdk/client-s3'
-import { isTidemarkError } from '../../../features/errors/tidemark-error.ts'
+import type { S3Client } from '@aws-sdk/client-s3'
 import { failStore } from '../../errors.ts'
 import { checkObjectName, folderOfPrefix } from '../object-names.ts'
 import type { ObjectInfo, ObjectStore } from '../object-store.ts'
 import { s3Address } from './address.ts'
 import type { S3Address } from './address.ts'
+import { isStatus, s3Client, s3Failure } from './client.ts'
 
 /** Larger files are uploaded in parts of this size. */
 const PART_BYTES = 16 << 20
-const ATTEMPTS_MAX = 3
-const CONNECT_MS_MAX = 5000
-/** A connection on which nothing moves for this long is given up: its server hangs, or the network to it is cut. */
-const SILENT_MS_MAX = 10_000
 /** Of an object's metadata: who made it, so that a call whose answer was lost knows its own. */
 const MAKER = 'tidemark-maker'
 
@@ -42,18 +37,13 @@ export interface S3ObjectsOptions {
 /** Objects of a bucket; create-only by conditional puts. TM_CONFIG_OBJECTS, TM_OBJECTS_UNAVAILABLE, TM_OBJECTS_REFUSED. */
 export async function openS3Objects({ url, folder }: S3ObjectsOptions): Promise<ObjectStore> {
   const address = s3Address(url)
-  const { endpoint, region, bucket } = address
-  const client = new S3Client({
-    ...(endpoint === undefined ? {} : { endpoint, forcePathStyle: true }),
-    ...(region === undefined ? (endpoint === undefined ? {} : { region: 'us-east-1' }) : { region }),
-    maxAttempts: ATTEMPTS_MAX,
-    requestHandler: { connectionTimeout: CONNECT_MS_MAX, socketTimeout: SILENT_MS_MAX },
-  })
+  const { bucket } = address
+  const client = s3Client(address)
   try {
     await client.send(new HeadBucketCommand({ Bucket: bucket }))
   } catch (error) {
     client.destroy()
-    throw failure(error, `bucket ${bucket}`)
+    throw s3Failure(error, `bucket ${bucket}`)
   }
   for (const name of ['tmp', 'copies']) await mkdir(join(folder, name), { recursive: true })
   return new S3ObjectStore(client, address, folder)
@@ -105,7 +95,7 @@ class S3ObjectStore implements ObjectStore {
       await put({ Metadata: { [MAKER]: id } })
       return true
     } catch (error) {
-      if (!isStatus(error, 412) && !isStatus(error, 409)) throw failure(error, `object ${name}`)
+      if (!isStatus(error, 412) && !isStatus(error, 409)) throw s3Failure(error, `object ${name}`)
       const found = await this.#head(name)
       if (found === null) return this.#once(name, put)
       return found.maker === id
@@ -150,7 +140,7 @@ class S3ObjectStore implements ObjectStore {
       return (await Body?.transformToByteArray()) ?? null
     } catch (error) {
       if (isStatus(error, 404)) return null
-      throw failure(error, `object ${name}`)
+      throw s3Failure(error, `object ${name}`)
     }
   }
 
@@ -177,7 +167,7 @@ class S3ObjectStore implements ObjectStore {
       const page = await this.#client
         .send(new ListObjectsV2Command({ Bucket, Prefix: root + prefix, ContinuationToken }))
         .catch((error: unknown) => {
-          throw failure(error, `the objects of ${Bucket}`)
+          throw s3Failure(error, `the objects of ${Bucket}`)
         })
       for (const { Key = '', Size = 0, LastModified } of page.Contents ?? [])
         found.push({ name: Key.slice(root.length), sizeBytes: Size, createdAtMs: LastModified?.getTime() ?? 0 })
@@ -192,7 +182,7 @@ class S3ObjectStore implements ObjectStore {
     try {
       await this.#client.send(new DeleteObjectCommand(this.#at(name)))
     } catch (error) {
-      throw failure(error, `object ${name}`)
+      throw s3Failure(error, `object ${name}`)
     }
   }
 
@@ -221,7 +211,7 @@ class S3ObjectStore implements ObjectStore {
       return { etag: ETag.replaceAll(/[^A-Za-z0-9-]/g, ''), maker: Metadata?.[MAKER] }
     } catch (error) {
       if (isStatus(error, 404)) return null
-      throw failure(error, `object ${name}`)
+      throw s3Failure(error, `object ${name}`)
     }
   }
 
@@ -235,19 +225,4 @@ class S3ObjectStore implements ObjectStore {
       `object ${name} is not in s3://${this.#address.bucket}/${this.#address.prefix}: restore it from a backup, or rebuild the archive`,
     )
   }
-}
-
-function isStatus(error: unknown, status: number): boolean {
-  return error instanceof S3ServiceException && error.$metadata.httpStatusCode === status
-}
-
-function failure(error: unknown, what: string): Error {
-  if (isTidemarkError(error)) return error
-  const message = error instanceof Error ? `${error.name}: ${error.message}` : String(error)
-  const status = error instanceof S3ServiceException ? (error.$metadata.httpStatusCode ?? 0) : 0
-  if (status >= 400 && status < 500 && status !== 429)
-    return failStore('TM_OBJECTS_REFUSED', `S3 refused a request for ${what}: ${message} (${status})`, { cause: error })
-  return failStore('TM_OBJECTS_UNAVAILABLE', `S3 does not answer for ${what} (${message}): it is tried again`, {
-    cause: error,
-  })
 }

@@ -70,12 +70,34 @@ const REFUSED: readonly [line: string, says: RegExp][] = [
   [tabled("schedule: '61 * * * *'"), /the schedule "61 \* \* \* \*" of table x .* minute: 61/],
   [tabled("schedule: '0 0 0 * *'"), /is no cron expression of five fields .* Invalid value for day/],
   [tabled("schedule: '*/0 * * * *'"), /table x is no cron expression/],
+  [
+    tabled('schedule: 3'),
+    /the schedule of table x must be a text like '0 3 \* \* \*', or \{ cron, timeZone, deadline, contents \}/,
+  ],
+  [tabled('schedule: {}'), /the schedule undefined of table x must be a text of five fields/],
+  [
+    tabled("schedule: { cron: '0 3 * * *', zone: 'UTC' }"),
+    /table x has no option zone: it takes cron, timeZone, deadline, contents/,
+  ],
+  [
+    tabled("schedule: { cron: '0 3 * * *', timeZone: 'Mars' }"),
+    /timeZone of table x must be a time zone like 'Europe\/Berlin', found "Mars"/,
+  ],
+  [
+    tabled("schedule: { cron: '0 3 * * *', deadline: 'soon' }"),
+    /deadline of table x must be a duration like '30min', found "soon"/,
+  ],
+  [
+    tabled("schedule: { cron: '0 3 * * *', contents: 'all' }"),
+    /contents of table x must be 'new-files' or 'snapshot', found "all"/,
+  ],
+  [tabled("schedule: '0 3 * * *', files: ['s3://b']"), /names no files in S3: expected s3:\/\/bucket\/prefix/],
   [tabled("schedule: '0 0 31 2 *'"), /the schedule "0 0 31 2 \*" of table x never comes/],
   [tabled("files: 'a/*'"), /files of table x says where its schedule finds files: give it a schedule too/],
   [tabled("schedule: '@daily', files: []"), /files of table x must be a glob like/],
   [
     tabled("schedule: '@daily', files: ['a/*', 3]"),
-    /files of table x must be a glob like 'data\/prices\/\*.parquet', or several, found 3/,
+    /files of table x must be a glob like 'data\/prices\/\*.parquet' or 's3:.*, or several, found 3/,
   ],
   [
     "export const x = stream('x', { schema: { a: t.enum(), at: t.timestamp() }, eventTime: 'at' })",
