@@ -52,11 +52,11 @@ export async function compareSnapshot(
     const { fields, read } = await fileReading(context, source)
     const before = previous === null ? null : await beforeOf(context, previous, fields)
     const gone = before?.fields.filter((field) => fields.every(({ name }) => name !== field.name)) ?? []
-    const { sql, explain } = await tables.rowSource(file.path, [...fields, ...gone], read)
+    const typed = await tables.rowSource(file.path, [...fields, ...gone], read)
     try {
-      await tables.execute(`COPY (SELECT * FROM (${sql}) ORDER BY "__row") TO ${sqlText(rows)} (FORMAT parquet)`)
+      await tables.execute(`COPY (SELECT * FROM (${typed.sql}) ORDER BY "__row") TO ${sqlText(rows)} (FORMAT parquet)`)
     } catch (error) {
-      throw await explain(error)
+      throw await typed.explain(error)
     }
     await tables.execute(`COPY (${hashesOf(rows, fields)}) TO ${sqlText(hashes)} (FORMAT parquet)`)
     // With its number: two snapshots may well change in the same way, and the second change is one too.
