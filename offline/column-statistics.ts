@@ -41,6 +41,13 @@ const DISTINCT_MAX = 100_000
 const BUCKET_SHIFT = 14
 const BUCKETS = 1 << (32 - BUCKET_SHIFT)
 
+/** Those that are not empty, ascending; the count of each, and its least value. */
+interface Buckets {
+  readonly numbers: Int32Array
+  readonly counts: Float64Array
+  readonly leasts: Float64Array
+}
+
 /** Of some rows of a column. What `merge` makes of parts in row order does not depend on who computed them, or when. */
 export interface ColumnSummary {
   nulls: number
@@ -51,8 +58,7 @@ export interface ColumnSummary {
   /** Σ with Neumaier's compensation. */
   sum: number
   compensation: number
-  /** Count and least value by bucket. */
-  readonly buckets: Map<number, [number, number]>
+  buckets: Buckets
   /** Count by string; null where there are too many. */
   strings: Map<string, number> | null
 }
@@ -66,13 +72,14 @@ export function emptySummary(): ColumnSummary {
     max: -Infinity,
     sum: 0,
     compensation: 0,
-    buckets: new Map(),
+    buckets: bucketsFor(0),
     strings: new Map(),
   }
 }
 
 const counts = new Uint32Array(BUCKETS)
 const leasts = new Float64Array(BUCKETS)
+const touchedBuckets = new Int32Array(BUCKETS)
 
 export function summarise(column: ResultColumn, rows: number): ColumnSummary {
   const summary = emptySummary()
@@ -112,10 +119,23 @@ function isZero(bytes: Uint8Array, length: number): boolean {
   return true
 }
 
+function bucketsFor(length: number): Buckets {
+  return {
+    numbers: new Int32Array(length),
+    counts: new Float64Array(length),
+    leasts: new Float64Array(length),
+  }
+}
+
 function addNumbers(summary: ColumnSummary, values: Float64Array, nulls: Uint8Array, rows: number): void {
   const words = new Uint32Array(values.buffer, values.byteOffset, 2 * rows)
-  const touched: number[] = []
-  let { count, min, max, sum, compensation } = summary
+  let touched = 0
+  // In plain numbers: fields of an object would change their representation with the first fraction.
+  let count = 0
+  let min = Infinity
+  let max = -Infinity
+  let sum = 0
+  let compensation = 0
   for (let row = 0; row < rows; row++) {
     if (nulls[row] === 1) continue
     const value = values[row]
@@ -127,16 +147,29 @@ function addNumbers(summary: ColumnSummary, values: Float64Array, nulls: Uint8Ar
     sum = next
     const bucket = words[2 * row + 1] >>> BUCKET_SHIFT
     if (counts[bucket] === 0) {
-      touched.push(bucket)
+      touchedBuckets[touched++] = bucket
       leasts[bucket] = value
     } else if (value < leasts[bucket]) leasts[bucket] = value
     counts[bucket]++
   }
-  for (const bucket of touched) {
-    summary.buckets.set(bucket, [counts[bucket], leasts[bucket]])
+  summary.count = count
+  summary.min = min
+  summary.max = max
+  summary.sum = sum
+  summary.compensation = compensation
+  summary.buckets = takeBuckets(touchedBuckets.slice(0, touched).sort())
+}
+
+/** Those buckets of `counts` and `leasts`, which are empty then. */
+function takeBuckets(numbers: Int32Array): Buckets {
+  const buckets = { ...bucketsFor(numbers.length), numbers }
+  for (let i = 0; i < numbers.length; i++) {
+    const bucket = numbers[i]
+    buckets.counts[i] = counts[bucket]
+    buckets.leasts[i] = leasts[bucket]
     counts[bucket] = 0
   }
-  Object.assign(summary, { count, min, max, sum, compensation })
+  return buckets
 }
 
 function addString(summary: ColumnSummary, value: string, count: number): void {
@@ -157,12 +190,34 @@ export function mergeSummary(into: ColumnSummary, next: ColumnSummary): void {
     next.compensation +
     (Math.abs(into.sum) >= Math.abs(next.sum) ? into.sum - sum + next.sum : next.sum - sum + into.sum)
   into.sum = sum
-  for (const [bucket, [count, least]] of next.buckets) {
-    const held = into.buckets.get(bucket)
-    into.buckets.set(bucket, held === undefined ? [count, least] : [held[0] + count, Math.min(held[1], least)])
-  }
+  into.buckets = mergeBuckets(into.buckets, next.buckets)
   if (next.strings === null) into.strings = null
   else for (const [value, count] of next.strings) addString(into, value, count)
+}
+
+function mergeBuckets(a: Buckets, b: Buckets): Buckets {
+  const merged = bucketsFor(a.numbers.length + b.numbers.length)
+  let length = 0
+  for (let i = 0, k = 0; i < a.numbers.length || k < b.numbers.length; length++) {
+    const left = i < a.numbers.length ? a.numbers[i] : BUCKETS
+    const right = k < b.numbers.length ? b.numbers[k] : BUCKETS
+    merged.numbers[length] = Math.min(left, right)
+    merged.leasts[length] = Infinity
+    if (left <= right) {
+      merged.counts[length] += a.counts[i]
+      merged.leasts[length] = a.leasts[i++]
+    }
+    if (right <= left) {
+      merged.counts[length] += b.counts[k]
+      merged.leasts[length] = Math.min(merged.leasts[length], b.leasts[k++])
+    }
+  }
+  const { numbers, counts: counted, leasts: least } = merged
+  return {
+    numbers: numbers.subarray(0, length),
+    counts: counted.subarray(0, length),
+    leasts: least.subarray(0, length),
+  }
 }
 
 export function describeColumn(name: string, type: ValueType, summary: ColumnSummary): ColumnStatistics {
@@ -185,7 +240,9 @@ export function describeColumn(name: string, type: ValueType, summary: ColumnSum
 }
 
 function histogramOf({ buckets, count }: ColumnSummary): { edges: number[]; counts: number[] } {
-  const ordered = [...buckets.values()].sort((a, b) => a[1] - b[1])
+  const ordered = Array.from(buckets.counts, (inBucket, i) => [inBucket, buckets.leasts[i]] as const).sort(
+    (a, b) => a[1] - b[1],
+  )
   const edges: number[] = []
   const counted: number[] = []
   let below = 0

@@ -73,9 +73,13 @@ export async function forEachUnit(
   const arenaBytes = capacity * bytesPerEvent(fields)
   const isKept = passes.length === 1 && arenaBytes <= (request.keepBytesMax ?? 0)
   const arena = createArena(fields, capacity)
-  const byRow = orderBy(entities.entityOf, [{ at: 0, events: entities.entityOf.length }], entities.entities)
+  const orderRows = () => orderBy(entities.entityOf, [{ at: 0, events: entities.entityOf.length }], entities.entities)
+  let byRow: ReturnType<typeof orderBy> | null = null
   for (const pass of passes) {
-    const { events, pieces } = await loadEvents(context, pool, requestOf(pass, pass.files, pass.events), arena)
+    const loading = loadEvents(context, pool, requestOf(pass, pass.files, pass.events), arena)
+    // While threads load.
+    byRow ??= orderRows()
+    const { events, pieces } = await loading
     const byEntity = orderBy(arena.entityOf, pieces, entities.entities)
     const rows = { rowOrder: byRow.order, rowStart: byRow.start, bound, t }
     const ranges = unitsOf(byEntity.start, byRow.start, pass, pool.threads)

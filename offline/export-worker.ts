@@ -1,14 +1,10 @@
-import { enableCompileCache, flushCompileCache } from 'node:module'
+import { flushCompileCache } from 'node:module'
 import { parentPort, threadId, workerData } from 'node:worker_threads'
+import { TaskRunner } from './export-tasks.ts'
 import type { ExportProgram, ExportTask } from './export-tasks.ts'
+import { describeFailure } from './task-failure.ts'
 
-/*
- * Entry of an export's worker thread: a task in, its result or an error's text out. What it runs is compiled once per machine, not once per thread: half a
- * second of work for each from sources. Messages wait until somebody listens.
- */
-enableCompileCache()
-const { describeFailure } = await import('./task-failure.ts')
-const { TaskRunner } = await import('./export-tasks.ts')
+/* Entry of an export's worker thread: a task in, its result or an error's text out. Messages wait until somebody listens. */
 flushCompileCache()
 const runner = new TaskRunner(workerData as ExportProgram, threadId)
 

@@ -29,7 +29,6 @@ export interface EventRequest {
   readonly signal?: AbortSignal
 }
 
-const POSITION_KINDS = new Set(['first', 'last', 'latest', 'firstN', 'lastN'])
 export const SEEN: Readonly<Record<Visibility, string>> = {
   arrival: '__arrival',
   'event-time': '__event_time',
@@ -160,7 +159,7 @@ export function timeField(name: string): FieldPlan {
   return { name, type: { kind: 'timestamp' }, nullable: false, nonFinite: 'reject' }
 }
 
-/** Source columns that the view reads (all of them where it has functions), then times and positions. */
+/** Source columns that the view reads (all of them where it has functions), then times. An event's position shows in the order of the archive. */
 export function fieldsToRead({ plan }: CompiledView, visibility: Visibility): FieldPlan[] {
   const names = new Set<string>()
   for (const { aggregation, bucketBy } of plan.features) {
@@ -172,13 +171,8 @@ export function fieldsToRead({ plan }: CompiledView, visibility: Visibility): Fi
     timeField('__event_time'),
   ]
   if (visibility !== 'event-time') fields.push(timeField('__arrival'))
-  if (visibility === 'offset' || readsPositions(plan))
-    fields.push(timeField('__offset'), { ...timeField('__index'), type: { kind: 'int32' } })
+  if (visibility === 'offset') fields.push(timeField('__offset'))
   return fields
-}
-
-function readsPositions({ features }: CompiledView['plan']): boolean {
-  return features.some(({ aggregation }) => POSITION_KINDS.has(aggregation.kind))
 }
 
 function eventsOf({ view, visibility }: EventRequest, loaded: ReadonlyMap<string, Column>): LoadedEvents {
@@ -188,13 +182,10 @@ function eventsOf({ view, visibility }: EventRequest, loaded: ReadonlyMap<string
   }
   const eventTime = numbers('__event_time')
   const arrival = visibility === 'event-time' ? eventTime : numbers('__arrival')
-  const offset = numbers('__offset')
   return {
     columns: view.plan.source.fields.map((field) => loaded.get(field.name) ?? emptyColumn(field.type)),
     eventTime,
     arrival,
-    seen: visibility === 'offset' ? offset : arrival,
-    offset,
-    index: numbers('__index'),
+    seen: visibility === 'offset' ? numbers('__offset') : arrival,
   }
 }

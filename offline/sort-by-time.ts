@@ -6,12 +6,17 @@ const MERGE_MAX = 2048
 const RUN = 16
 const DIGIT_BITS = 11
 const DIGITS = 1 << DIGIT_BITS
+/** Times are often whole minutes or seconds: that many ranks fewer to sort by. */
+const UNITS = [60_000, 1000, 1]
+const RANKS = 2 ** 31
 
 /** Sorts numbers in place and items with them, stably: usually they are sorted already, or nearly so. Numbers are integers less than 2^53 apart. */
 export class TimeSorter {
   #keys = new Float64Array(0)
   #items = new Int32Array(0)
   readonly #counts = new Int32Array(DIGITS)
+  #ranks = new Int32Array(0)
+  #otherRanks = new Int32Array(0)
 
   sort(keys: Float64Array, items: Int32Array, from: number, to: number): void {
     let sorted = from + 1
@@ -44,14 +49,63 @@ export class TimeSorter {
   }
 
   #radixSort(keys: Float64Array, items: Int32Array, from: number, to: number): void {
-    const length = to - from
-    this.#room(length)
     let least = Infinity
     let greatest = -Infinity
     for (let i = from; i < to; i++) {
       if (keys[i] < least) least = keys[i]
       if (keys[i] > greatest) greatest = keys[i]
     }
+    this.#room(to - from)
+    for (const unit of UNITS)
+      if (greatest - least < unit * RANKS && this.#rank(keys, { from, to, least, unit })) {
+        this.#sortByRank(items, from, to, (greatest - least) / unit)
+        for (let i = from; i < to; i++) keys[i] = least + this.#ranks[i - from] * unit
+        return
+      }
+    this.#sortWide(keys, items, { from, to, least, greatest })
+  }
+
+  /** Numbers as whole units from the least on; false where one is none. */
+  #rank(keys: Float64Array, { from, to, least, unit }: { from: number; to: number; least: number; unit: number }) {
+    if (this.#ranks.length < to - from) {
+      this.#ranks = new Int32Array(this.#items.length)
+      this.#otherRanks = new Int32Array(this.#items.length)
+    }
+    const ranks = this.#ranks
+    for (let i = from; i < to; i++) {
+      const difference = keys[i] - least
+      const rank = Math.floor(difference / unit)
+      if (rank * unit !== difference) return false
+      ranks[i - from] = rank
+    }
+    return true
+  }
+
+  /** Sorts `#ranks` and items with them, in as few passes as the greatest rank asks for. */
+  #sortByRank(items: Int32Array, from: number, to: number, greatest: number): void {
+    const bits = 32 - Math.clz32(greatest)
+    const passes = Math.ceil(bits / DIGIT_BITS)
+    const width = Math.ceil(bits / passes)
+    const own = items.subarray(from, to)
+    let source: Int32Array = own
+    let target: Int32Array = this.#items.subarray(0, to - from)
+    for (let pass = 0; pass < passes; pass++) {
+      distribute({ ranks: this.#ranks, items: source }, { ranks: this.#otherRanks, items: target }, this.#counts, {
+        shift: pass * width,
+        digits: 1 << width,
+      })
+      ;[source, target] = [target, source]
+      ;[this.#ranks, this.#otherRanks] = [this.#otherRanks, this.#ranks]
+    }
+    if (source !== own) own.set(source)
+  }
+
+  #sortWide(
+    keys: Float64Array,
+    items: Int32Array,
+    { from, to, least, greatest }: { from: number; to: number; least: number; greatest: number },
+  ): void {
+    const length = to - from
     let source = { keys, items, at: from }
     let target: typeof source = { keys: this.#keys, items: this.#items, at: 0 }
     const count = this.#counts
@@ -102,6 +156,37 @@ function merge(source: Sorted, target: Sorted, run: { at: number; middle: number
     const from = right >= end || (left < middle && keys[left] <= keys[right]) ? left++ : right++
     target.keys[out] = keys[from]
     target.items[out] = items[from]
+  }
+}
+
+interface Ranked {
+  readonly ranks: Int32Array
+  readonly items: Int32Array
+}
+
+/** One pass of a radix sort: from `source` to `target` by the digit at `shift`, stably. */
+function distribute(
+  source: Ranked,
+  target: Ranked,
+  count: Int32Array,
+  { shift, digits }: { shift: number; digits: number },
+): void {
+  const { ranks, items } = source
+  const { ranks: otherRanks, items: otherItems } = target
+  const { length } = items
+  const mask = digits - 1
+  count.fill(0)
+  for (let i = 0; i < length; i++) count[(ranks[i] >>> shift) & mask]++
+  for (let d = 0, start = 0; d < digits; d++) {
+    const n = count[d]
+    count[d] = start
+    start += n
+  }
+  for (let i = 0; i < length; i++) {
+    const rank = ranks[i]
+    const place = count[(rank >>> shift) & mask]++
+    otherRanks[place] = rank
+    otherItems[place] = items[i]
   }
 }
 

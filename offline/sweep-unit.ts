@@ -17,15 +17,12 @@ export interface LoadedEvents {
   readonly seen: Float64Array
   /** When the fact could be known; the event time where that stands for it. */
   readonly arrival: Float64Array
-  /** Empty where nothing reads positions. */
-  readonly offset: Float64Array
-  readonly index: Float64Array
 }
 
 /** Rows and events of the entities first…end − 1 of a view. */
 export interface SweepUnit {
   readonly events: LoadedEvents
-  /** Event numbers by entity, from `eventStart[entity]` on. */
+  /** Event numbers by entity, from `eventStart[entity]` on, each entity's in the order of its log. */
   readonly eventOrder: Int32Array
   readonly eventStart: Int32Array
   /** Row numbers by entity. */
@@ -59,31 +56,32 @@ export function newestOfUnit(kernel: ViewKernel, unit: SweepUnit): NewestOfUnit 
 
 /** A unit's events in the order in which they become visible, its rows in that of their bounds (`rows` are their numbers), and what each row sees. */
 function orderUnit(kernel: ViewKernel, unit: SweepUnit): { rows: Int32Array; input: SweepInput } {
-  const { events, eventOrder, rowOrder, bound, t, firstEntity, endEntity } = unit
-  const sorter = new TimeSorter()
+  const { events, bound, t, firstEntity, endEntity } = unit
+  const groups = endEntity - firstEntity
   const eventStart = rebased(unit.eventStart, firstEntity, endEntity)
   const rowStart = rebased(unit.rowStart, firstEntity, endEntity)
-  const order = eventOrder.slice(unit.eventStart[firstEntity], unit.eventStart[endEntity])
-  const rows = rowOrder.slice(unit.rowStart[firstEntity], unit.rowStart[endEntity])
-  const seen = gather(events.seen, order, new Float64Array(order.length))
+  const archived = unit.eventOrder.subarray(unit.eventStart[firstEntity], unit.eventStart[endEntity])
+  const rows = unit.rowOrder.slice(unit.rowStart[firstEntity], unit.rowStart[endEntity])
+  const seen = gather(events.seen, archived, new Float64Array(archived.length))
+  const position = numbersTo(archived.length)
+  const sorter = new TimeSorter()
+  for (let group = 0; group < groups; group++) sorter.sort(seen, position, eventStart[group], eventStart[group + 1])
+  const order = gatherNumbers(archived, position)
   const rowBound = gather(bound, rows, new Float64Array(rows.length))
-  const visible = new Int32Array(rows.length)
   const sameTime = bound === t
-  for (let group = 0; group < endEntity - firstEntity; group++) {
-    const firstEvent = eventStart[group]
-    const endEvent = eventStart[group + 1]
-    sorter.sort(seen, order, firstEvent, endEvent)
+  for (let group = 0; group < groups; group++) {
     if (!sameTime) sortByTime(t, rows, rowBound, rowStart[group], rowStart[group + 1])
     sorter.sort(rowBound, rows, rowStart[group], rowStart[group + 1])
-    let next = firstEvent
-    for (let row = rowStart[group]; row < rowStart[group + 1]; row++) {
-      while (next < endEvent && seen[next] < rowBound[row]) next++
-      visible[row] = next - firstEvent
-    }
   }
+  const visible = new Int32Array(rows.length)
+  for (let group = 0; group < groups; group++)
+    countVisible(visible, { seen, from: eventStart[group], to: eventStart[group + 1] }, rowBound, {
+      from: rowStart[group],
+      to: rowStart[group + 1],
+    })
   const input = {
-    prepared: kernel.prepare(gatherEvents(events, order, seen)),
-    groups: endEntity - firstEntity,
+    prepared: kernel.prepare(gatherEvents(events, order, seen, position)),
+    groups,
     eventStart,
     rowStart,
     visible,
@@ -91,6 +89,32 @@ function orderUnit(kernel: ViewKernel, unit: SweepUnit): { rows: Int32Array; inp
     origin: { columns: events.columns, rows: order },
   }
   return { rows, input }
+}
+
+/** How many of a group's events each of its rows sees. */
+function countVisible(
+  visible: Int32Array,
+  { seen, from, to }: { seen: Float64Array; from: number; to: number },
+  bound: Float64Array,
+  rows: { from: number; to: number },
+): void {
+  let next = from
+  for (let row = rows.from; row < rows.to; row++) {
+    while (next < to && seen[next] < bound[row]) next++
+    visible[row] = next - from
+  }
+}
+
+function numbersTo(length: number): Int32Array {
+  const numbers = new Int32Array(length)
+  for (let i = 0; i < length; i++) numbers[i] = i
+  return numbers
+}
+
+function gatherNumbers(source: Int32Array, rows: Int32Array): Int32Array {
+  const numbers = new Int32Array(rows.length)
+  for (let i = 0; i < rows.length; i++) numbers[i] = source[rows[i]]
+  return numbers
 }
 
 function rebased(start: Int32Array, first: number, end: number): Int32Array {
@@ -105,7 +129,8 @@ function sortByTime(t: Float64Array, rows: Int32Array, bound: Float64Array, from
   for (let i = from; i < to; i++) bound[i] = boundOf.get(rows[i]) ?? 0
 }
 
-function gatherEvents(events: LoadedEvents, order: Int32Array, seen: Float64Array): EventBatch {
+/** `position`: the place of each event in the order of the archive, which is that of an entity's log: it stands for offset and index. */
+function gatherEvents(events: LoadedEvents, order: Int32Array, seen: Float64Array, position: Int32Array): EventBatch {
   const length = order.length
   const take = (values: Float64Array): Float64Array =>
     values === events.seen ? seen : gather(values, order, new Float64Array(length))
@@ -118,8 +143,8 @@ function gatherEvents(events: LoadedEvents, order: Int32Array, seen: Float64Arra
     eventTime,
     arrival,
     tau,
-    offset: events.offset.length === 0 ? events.offset : take(events.offset),
-    index: Int32Array.from(events.index.length === 0 ? events.index : take(events.index)),
+    offset: Float64Array.from(position),
+    index: new Int32Array(length),
   }
 }
 

@@ -52,7 +52,11 @@ export class NumberSlides {
   #values = new Float64Array(0)
   readonly #prefixes = new PrefixSums()
   #held = new Float64Array(0)
-  #heldIndexes = new Float64Array(0)
+  #heldIndexes = new Int32Array(0)
+  /** By window. */
+  readonly #least: Float64Array[] = []
+  /** Where results of the open group go. */
+  #places: Int32Array = new Int32Array(0)
   #sums = new Float64Array(0)
 
   constructor(kernel: ViewKernel, input: SweepInput, place: Int32Array, out: readonly ResultColumn[]) {
@@ -64,6 +68,8 @@ export class NumberSlides {
 
   openGroup(group: number): void {
     this.#group = group
+    const { rowStart } = this.#input
+    this.#places = this.#place.subarray(rowStart[group], rowStart[group + 1])
     if (this.#opened.length > 0) this.#opened = []
   }
 
@@ -73,13 +79,19 @@ export class NumberSlides {
     const events = this.#contributing(column === null ? null : column.nulls)
     const starts = slot.windows.map(({ tiles }) => this.#starts(events, track.hopMs, tiles))
     if (column === null) {
-      slot.windows.forEach(({ readers }, w) => this.#readCounts(readers, starts[w], events.ends))
+      slot.windows.forEach(({ readers }, w) => {
+        for (const { feature } of readers)
+          writeCounts(this.#out[feature], this.#places, { starts: starts[w], ends: events.ends })
+      })
       return true
     }
     const values = this.#valuesOf(column, events)
     if (slot.spec.kind !== 'sum') {
-      if (events.inOrder) this.#slideExtremes(slot, values, events, starts)
-      else this.#slideLateExtremes(slot, values, events, track.hopMs)
+      const extremes = this.#extremes(slot, values, events, starts, track.hopMs)
+      slot.windows.forEach(({ readers }, w) => {
+        for (const { feature } of readers)
+          writeNumbers(this.#out[feature], this.#places, extremes[w], { starts: starts[w], ends: events.ends })
+      })
       return true
     }
     if (events.inOrder && !this.#prefixes.open(values, events.first, events.end)) return false
@@ -129,23 +141,34 @@ export class NumberSlides {
     return Float64Array.from({ length: this.#rows() }, (_, row) => windowStart(t[firstRow + row], hopMs, tiles))
   }
 
-  #slideLateExtremes(slot: Slot, values: Float64Array, events: Contributing, hopMs: number): void {
+  /** By window the extreme of each row; arbitrary where the window is empty. */
+  #extremes(
+    slot: Slot,
+    values: Float64Array,
+    events: Contributing,
+    starts: readonly Int32Array[],
+    hopMs: number,
+  ): readonly Float64Array[] {
     const rows = this.#rows()
-    const firstRow = this.#input.rowStart[this.#group]
+    const { first, end, ends } = events
     const sign = slot.spec.kind === 'min' ? 1 : -1
-    const oldest = slot.windows.map(({ tiles }) => this.#oldest(hopMs, tiles))
-    const least = slot.windows.map(() => new Float64Array(rows))
-    this.#lateOrder(events).extremes(values, sign, { oldest, ends: events.ends, rows }, least)
-    slot.windows.forEach(({ readers }, w) => {
-      for (const { feature } of readers) {
-        const out = this.#out[feature]
-        for (let row = 0; row < rows; row++) {
-          const place = this.#place[firstRow + row]
-          if (least[w][row] === Infinity) setNull(out, place, STATUS.EMPTY_WINDOW)
-          else out.numbers[place] = sign * least[w][row] + 0
-        }
-      }
-    })
+    while (this.#least.length < slot.windows.length) this.#least.push(new Float64Array(0))
+    for (let w = 0; w < slot.windows.length; w++)
+      if (this.#least[w].length < rows) this.#least[w] = new Float64Array(Math.max(rows, 2 * this.#least[w].length))
+    const least = this.#least.slice(0, slot.windows.length)
+    if (!events.inOrder) {
+      const oldest = slot.windows.map(({ tiles }) => this.#oldest(hopMs, tiles))
+      this.#lateOrder(events).extremes(values, sign, { oldest, ends, rows }, least)
+      for (const of of least) for (let row = 0; row < rows; row++) of[row] = sign * of[row] + 0
+      return least
+    }
+    if (this.#held.length < end - first + 1) {
+      this.#held = new Float64Array(2 * (end - first) + 64)
+      this.#heldIndexes = new Int32Array(this.#held.length)
+    }
+    const deque = { held: this.#held, indexes: this.#heldIndexes, heads: new Int32Array(slot.windows.length) }
+    slideExtremes({ values, sign, first }, { starts, ends, rows }, deque, least)
+    return least
   }
 
   #contributing(nulls: Uint8Array | null): Contributing {
@@ -248,36 +271,12 @@ export class NumberSlides {
     return this.#values
   }
 
-  /** A start may lie beyond the visible end: an empty window. */
-  #readCounts(readers: Slot['windows'][number]['readers'], starts: Int32Array, ends: Int32Array): void {
-    const firstRow = this.#input.rowStart[this.#group]
-    const rows = this.#input.rowStart[this.#group + 1] - firstRow
-    for (const { feature } of readers) {
-      const out = this.#out[feature]
-      for (let row = 0; row < rows; row++) {
-        const count = ends[row] - starts[row]
-        const place = this.#place[firstRow + row]
-        if (count > 0) out.numbers[place] = count
-        else out.statuses[place] = STATUS.EMPTY_WINDOW
-      }
-    }
-  }
-
   #readSums(readers: Slot['windows'][number]['readers'], starts: Int32Array, { ends }: Contributing): boolean {
-    const firstRow = this.#input.rowStart[this.#group]
-    const rows = this.#rows()
-    const sums = this.#sums
     return readers.every(({ feature }) => {
       const { kind } = this.#kernel.view.plan.features[feature].aggregation
       const out = this.#out[feature]
-      if (out.storage === 'bigints') return this.#writeIntegers(out, starts, ends, sums)
-      const mean = kind === 'mean'
-      for (let row = 0; row < rows; row++) {
-        const count = ends[row] - starts[row]
-        const place = this.#place[firstRow + row]
-        if (count <= 0) setNull(out, place, STATUS.EMPTY_WINDOW)
-        else writeNumber(out, place, mean ? sums[row] / count + 0 : sums[row] + 0)
-      }
+      if (out.storage === 'bigints') return this.#writeIntegers(out, starts, ends, this.#sums)
+      writeNumbers(out, this.#places, this.#sums, { starts, ends, isMean: kind === 'mean' })
       return true
     })
   }
@@ -297,59 +296,82 @@ export class NumberSlides {
     }
     return true
   }
+}
 
-  /** One deque for all windows: indexes ascending, values (sign · value) ascending; its first entry at or after a window's start is the window's extreme. */
-  #slideExtremes(
-    slot: Slot,
-    values: Float64Array,
-    { first, end, ends }: Contributing,
-    starts: readonly Int32Array[],
-  ): void {
-    const sign = slot.spec.kind === 'min' ? 1 : -1
-    if (this.#held.length < end - first + 1) {
-      this.#held = new Float64Array(2 * (end - first) + 64)
-      this.#heldIndexes = new Float64Array(this.#held.length)
+interface Deque {
+  readonly held: Float64Array
+  readonly indexes: Int32Array
+  /** By window. */
+  readonly heads: Int32Array
+}
+
+/** One deque for all windows: indexes ascending, values (sign · value) ascending; its first entry at or after a window's start is the window's extreme. */
+function slideExtremes(
+  { values, sign, first }: { readonly values: Float64Array; readonly sign: number; readonly first: number },
+  { starts, ends, rows }: { readonly starts: readonly Int32Array[]; readonly ends: Int32Array; readonly rows: number },
+  { held, indexes, heads }: Deque,
+  extremes: readonly Float64Array[],
+): void {
+  const windows = starts.length
+  const longest = starts[windows - 1]
+  let tail = 0
+  let next = first
+  for (let row = 0; row < rows; row++) {
+    const end = ends[row]
+    let lowest = tail
+    // Events that the longest window has left before they were seen need no entry.
+    if (next < longest[row]) next = Math.min(longest[row], end)
+    for (; next < end; next++) {
+      const value = sign * values[next]
+      while (tail > 0 && held[tail - 1] >= value) tail--
+      if (tail < lowest) lowest = tail
+      held[tail] = value
+      indexes[tail++] = next
     }
-    const held = this.#held
-    const indexes = this.#heldIndexes
-    const heads = new Int32Array(slot.windows.length)
-    const firstRow = this.#input.rowStart[this.#group]
-    const rows = this.#input.rowStart[this.#group + 1] - firstRow
-    const longest = starts[starts.length - 1]
-    let tail = 0
-    let next = first
-    for (let row = 0; row < rows; row++) {
-      let lowest = tail
-      // Events that the longest window has left before they were seen need no entry.
-      if (next < longest[row]) next = Math.min(longest[row], ends[row])
-      for (; next < ends[row]; next++) {
-        const value = sign * values[next]
-        while (tail > 0 && held[tail - 1] >= value) tail--
-        if (tail < lowest) lowest = tail
-        held[tail] = value
-        indexes[tail++] = next
-      }
-      const place = this.#place[firstRow + row]
-      for (let w = 0; w < heads.length; w++) {
-        let head = Math.min(heads[w], lowest)
-        const start = starts[w][row]
-        while (head < tail && indexes[head] < start) head++
-        heads[w] = head
-        const empty = head === tail
-        const value = empty ? 0 : sign * held[head] + 0
-        for (const { feature } of slot.windows[w].readers) {
-          if (empty) setNull(this.#out[feature], place, STATUS.EMPTY_WINDOW)
-          else this.#out[feature].numbers[place] = value
-        }
-      }
+    for (let w = 0; w < windows; w++) {
+      const start = starts[w][row]
+      let head = Math.min(heads[w], lowest)
+      while (head < tail && indexes[head] < start) head++
+      heads[w] = head
+      if (head < tail) extremes[w][row] = sign * held[head] + 0
     }
   }
 }
 
+/** A start may lie beyond the visible end: an empty window, as is one without events. */
+interface RowWindows {
+  readonly starts: Int32Array
+  readonly ends: Int32Array
+}
+
+function writeCounts({ numbers, statuses }: ResultColumn, places: Int32Array, { starts, ends }: RowWindows): void {
+  for (let row = 0; row < places.length; row++) {
+    const count = ends[row] - starts[row]
+    if (count > 0) numbers[places[row]] = count
+    else statuses[places[row]] = STATUS.EMPTY_WINDOW
+  }
+}
+
 /** Present is what a fresh column says. */
-function writeNumber(out: ResultColumn, place: number, value: number): void {
-  if (Number.isFinite(value)) out.numbers[place] = value
-  else setNumber(out, place, value)
+function writeNumbers(
+  out: ResultColumn,
+  places: Int32Array,
+  values: Float64Array,
+  { starts, ends, isMean = false }: RowWindows & { readonly isMean?: boolean },
+): void {
+  const { numbers } = out
+  for (let row = 0; row < places.length; row++) {
+    const count = ends[row] - starts[row]
+    const place = places[row]
+    if (count <= 0) {
+      setNull(out, place, STATUS.EMPTY_WINDOW)
+      continue
+    }
+    const value = isMean ? values[row] / count + 0 : values[row] + 0
+    // Neither infinite nor not a number.
+    if (value - value === 0) numbers[place] = value
+    else setNumber(out, place, value)
+  }
 }
 
 function isAscending(values: Float64Array, from: number, to: number): boolean {

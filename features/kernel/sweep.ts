@@ -94,19 +94,30 @@ function settle(kernel: ViewKernel, input: SweepInput, place: Int32Array, out: r
 
 /** Per row: the newest τ of its visible events that passed `where`, −Infinity without one. */
 export function newestVisibleTau(input: SweepInput, prepared: PreparedBatch): Float64Array {
-  const { tau } = prepared.batch
-  const newest = new Float64Array(input.t.length)
-  for (let group = 0; group < input.groups; group++) {
-    const first = input.eventStart[group]
-    let seen = 0
+  const newest = newestTauSoFar(input, prepared)
+  const { eventStart, rowStart, visible, groups } = input
+  const found = new Float64Array(visible.length)
+  for (let group = 0; group < groups; group++) {
+    const before = eventStart[group] - 1
+    for (let row = rowStart[group]; row < rowStart[group + 1]; row++)
+      found[row] = visible[row] === 0 ? -Infinity : newest[before + visible[row]]
+  }
+  return found
+}
+
+/** Per event: the newest τ of its group's selected events up to it; the events' own τ where that is the same. */
+function newestTauSoFar({ groups, eventStart }: SweepInput, { batch, selected }: PreparedBatch): Float64Array {
+  const { tau } = batch
+  let inOrder = selected === null
+  for (let group = 0; inOrder && group < groups; group++)
+    inOrder = isAscending(tau, eventStart[group], eventStart[group + 1])
+  if (inOrder) return tau
+  const newest = new Float64Array(tau.length)
+  for (let group = 0; group < groups; group++) {
     let best = -Infinity
-    for (let row = input.rowStart[group]; row < input.rowStart[group + 1]; row++) {
-      for (; seen < input.visible[row]; seen++) {
-        const event = first + seen
-        if (prepared.selected !== null && prepared.selected[event] === 0) continue
-        if (tau[event] > best) best = tau[event]
-      }
-      newest[row] = best
+    for (let event = eventStart[group]; event < eventStart[group + 1]; event++) {
+      if (tau[event] > best && (selected === null || selected[event] === 1)) best = tau[event]
+      newest[event] = best
     }
   }
   return newest
