@@ -8,7 +8,6 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { openProject } from '../cli/open-project.ts'
 import type { Project } from '../cli/open-project.ts'
 import { livePresences } from '../cli/presence.ts'
-import { sourceTopic } from '../streams/stream-context.ts'
 import { Random } from '../test/support/random.ts'
 import type { BenchPart, BenchResult } from './bench-result.ts'
 
@@ -187,7 +186,7 @@ class Freshness {
 
   async #append(lines: readonly string[]): Promise<void> {
     this.#events += lines.length
-    await this.#project.log.append(sourceTopic('payments'), 0, [Buffer.from(lines.join('\n'))])
+    await this.#project.log.append('source.payments', 0, [Buffer.from(lines.join('\n'))])
   }
 }
 

@@ -10,7 +10,7 @@ import { openLmdbOnline } from '../stores/online/lmdb/open.ts'
 import { openTables } from '../stores/tables/open-tables.ts'
 import { ApplyRole } from '../streams/apply/apply-role.ts'
 import { StreamRole } from '../streams/stream-role.ts'
-import { createTopics, sourceTopic } from '../streams/stream-context.ts'
+import { createTopics } from '../streams/stream-context.ts'
 import type { StreamContext } from '../streams/stream-context.ts'
 import { Random } from '../test/support/random.ts'
 import type { BenchResult } from './bench-result.ts'
@@ -147,7 +147,7 @@ async function appendEvents({ log }: StreamContext, events: number): Promise<voi
         }),
       )
     }
-    await log.append(sourceTopic('payments'), 0, [encoder.encode(lines.join('\n'))])
+    await log.append('source.payments', 0, [encoder.encode(lines.join('\n'))])
   }
 }
 

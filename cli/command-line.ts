@@ -26,6 +26,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Register>>> = {
   verify: async () => (await import('./commands/verify.ts')).registerVerify,
   status: async () => (await import('./commands/status.ts')).registerStatus,
   repair: async () => (await import('./commands/repair.ts')).registerRepair,
+  resume: async () => (await import('./commands/resume.ts')).registerResume,
   forget: async () => (await import('./commands/forget.ts')).registerForget,
   'dead-letters': async () => (await import('./commands/dead-letters.ts')).registerDeadLetters,
 }

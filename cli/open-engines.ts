@@ -1,15 +1,25 @@
 import { join, resolve } from 'node:path'
+import { openLmdbLog } from '../stores/log/lmdb/open.ts'
+import type { Log } from '../stores/log/log.ts'
 import type { MetadataStore } from '../stores/metadata/metadata-store.ts'
 import { openSqliteMetadata } from '../stores/metadata/sqlite/open.ts'
 import { openFileObjects } from '../stores/objects/files/open.ts'
 import type { ObjectStore } from '../stores/objects/object-store.ts'
 import { openLmdbOnline } from '../stores/online/lmdb/open.ts'
 import type { OnlineStore } from '../stores/online/online-store.ts'
+import { sourceOfTopic } from '../streams/stream-context.ts'
 
 /*
  * The stores of a project by its settings (see `project-settings.ts`, which has checked them): 'embedded' or nothing is a part of the data folder. Clients of servers are loaded where they are used:
  * each takes some 100 ms.
  */
+
+/** Brokers tell the time of appends; `now` is what the deployment's own work goes by. */
+export async function openLog(url: string = 'embedded', dataFolder: string, now: () => number): Promise<Log> {
+  if (url === 'embedded') return openLmdbLog({ path: join(dataFolder, 'log'), now })
+  const { openKafkaLog } = await import('../stores/log/kafka/open.ts')
+  return openKafkaLog({ url, now, groupOf: sourceOfTopic })
+}
 
 /** Redis tells the time itself: one clock for all who share it. */
 export async function openOnline(

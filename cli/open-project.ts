@@ -8,7 +8,6 @@ import type { ServedRetention } from '../inference/served-retention.ts'
 import { parseDuration } from '../registry/durations.ts'
 import { Registry } from '../registry/registry.ts'
 import type { GitState } from '../registry/registry.ts'
-import { openLmdbLog } from '../stores/log/lmdb/open.ts'
 import type { MetadataStore } from '../stores/metadata/metadata-store.ts'
 import { openTables } from '../stores/tables/open-tables.ts'
 import { STATE_GRACE_MS } from '../streams/apply/parked-views.ts'
@@ -17,7 +16,7 @@ import { STREAM_LIMITS } from '../streams/stream-limits.ts'
 import { failCli } from './errors.ts'
 import { DataGates } from './data-gates.ts'
 import { projectSettings } from './project-settings.ts'
-import { openMetadata, openObjects, openOnline } from './open-engines.ts'
+import { openLog, openMetadata, openObjects, openOnline } from './open-engines.ts'
 import { openClock } from './simulated-clock.ts'
 
 const DEFAULT_BUCKETS = 256
@@ -123,7 +122,7 @@ async function openStores(
   }
   try {
     return {
-      log: await keep(openLmdbLog({ path: join(dataFolder, 'log'), now })),
+      log: await keep(openLog(config.log, dataFolder, now)),
       online: await keep(openOnline(config.online, dataFolder, now)),
       metadata: await keep(openMetadata(config.metadata, dataFolder)),
       objects: await keep(openObjects(config.objects, dataFolder)),

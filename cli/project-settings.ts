@@ -19,7 +19,7 @@ const BUCKETS_MAX = 65_536
 const MESSAGE_BYTES_LEAST = 16_384
 
 const CHECKS: { readonly [K in keyof ProjectConfig]-?: Check } = {
-  log: embeddedOnly,
+  log: logEngine,
   online: onlineEngine,
   metadata: metadataEngine,
   objects: objectsEngine,
@@ -59,20 +59,20 @@ export async function projectSettings(root: string, environment: NodeJS.ProcessE
     if (expected !== null) throw failCli('TM_CONFIG', `${variable} ${expected}`, { details: { setting: variable } })
     config[name] = value
   }
-  const { clock, online = 'embedded' }: ProjectConfig = config
-  if (clock !== undefined && online !== 'embedded')
+  const { clock, online = 'embedded', log = 'embedded' }: ProjectConfig = config
+  const served = Object.entries({ online, log }).find(([, engine]) => engine !== 'embedded')
+  if (clock !== undefined && served !== undefined)
     throw failCli(
       'TM_CONFIG',
-      'clock is set, and a simulated clock works with embedded stores only: unset it, or online',
-      {
-        details: { setting: 'clock' },
-      },
+      `clock is set, and a simulated clock works with embedded stores only: unset it, or ${served[0]}`,
+      { details: { setting: 'clock' } },
     )
   return config
 }
 
-function embeddedOnly(value: unknown): string | null {
-  return value === 'embedded' ? null : `is ${describeValue(value)}: this version has the embedded store only; unset it`
+function logEngine(value: unknown): string | null {
+  if (value === 'embedded' || (typeof value === 'string' && value.startsWith('kafka://'))) return null
+  return `must be 'embedded' or kafka://host:port,host:port, found ${describeValue(value)}`
 }
 
 const REDIS_SCHEMES = /^(rediss?|redis-cluster|redis-sentinel):\/\//

@@ -35,6 +35,11 @@ export const STORE_ERRORS = {
     meaning:
       'A topic of the log (Kafka) has a setting with which events could be lost or dated wrongly. Set it as the message says.',
   },
+  TM_LOG_REFUSED: {
+    disposition: 'reject',
+    status: 409,
+    meaning: 'The log (Kafka) refused records for what its topic is set to. The message says why.',
+  },
   TM_LOG_RECORD_TOO_LARGE: {
     disposition: 'halt',
     status: 413,

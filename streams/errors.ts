@@ -59,7 +59,13 @@ export const STREAM_ERRORS = {
     disposition: 'halt',
     status: 500,
     meaning:
-      'A source begins beyond where ingest has read it: records that were never read are gone. Its ingest stops, other sources go on. Restore the records, or name the source anew.',
+      'A source begins beyond where ingest has read it: records that were never read are gone. Its ingest stops, other sources go on. Restore the records, or go on without them: `tidemark resume`.',
+  },
+  TM_SOURCE_RECREATED: {
+    disposition: 'halt',
+    status: 500,
+    meaning:
+      "A source's topic was deleted and made anew, or another topic was named: what was not read of the old one is gone. Its ingest stops, other sources go on. `tidemark resume` reads the new one from its beginning.",
   },
   TM_STREAM_GAP: {
     disposition: 'halt',

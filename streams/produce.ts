@@ -1,4 +1,5 @@
 import { sourceLogName } from '../features/plan/source-plan.ts'
+import type { SourcePlan } from '../features/plan/source-plan.ts'
 import { decodeEvents } from './ingest/decode-events.ts'
 import { joinLines } from './ingest/event-lines.ts'
 import type { EventLine } from './ingest/event-lines.ts'
@@ -37,17 +38,37 @@ export async function produce(
     .filter((log) => sourceLogName(log.source) === sourceLogName(source))
     .map(({ entity }) => entity)
   const { messageBytesMax } = limitsOf(context)
+  const send = await sender(context, source)
   const result: Accepted = { accepted: 0, refused: 0, codes: {} }
   for await (const batch of batches(lines)) {
     const { rows, refused } = decodeEvents(source, entities, batch, messageBytesMax)
     result.accepted += rows.length
     result.refused += refused.length
     for (const { code } of refused) result.codes[code] = (result.codes[code] ?? 0) + 1
-    await context.log.append(sourceTopic(source.name), 0, [joinLines(batch)])
+    await send(batch)
     onProgress?.(result.accepted + result.refused)
     if (signal?.aborted === true) break
   }
   return result
+}
+
+/** To a topic of Tidemark's own, lines go together as one record; others expect an event in each, and any partition will do: they are taken in turn. */
+async function sender(
+  context: StreamContext,
+  source: SourcePlan,
+): Promise<(lines: readonly EventLine[]) => Promise<void>> {
+  const { log } = context
+  const topic = sourceTopic(context, source)
+  const { partitions } = await log.createTopic(topic, { partitions: 1 })
+  if (topic !== (source.kind === 'stream' ? log.foreignTopic(source.topic) : null))
+    return async (lines) => void (await log.append(topic, 0, [joinLines(lines)]))
+  let turn = Math.floor(Math.random() * partitions)
+  return async (lines) =>
+    void (await log.append(
+      topic,
+      turn++ % partitions,
+      lines.map((line) => joinLines([line])),
+    ))
 }
 
 /** Lines in groups: full ones from a fast input, whatever has come after a short while from a slow one. */

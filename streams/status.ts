@@ -46,12 +46,13 @@ export interface KeyedLogReport {
 export async function reportSources(context: StreamContext): Promise<SourceReport[]> {
   const reports: SourceReport[] = []
   const held = await readHeldBack(context.metadata)
-  for (const at of await sourceStatus(context)) {
-    const { source, version, isRegistered, logName, endOffset, ingestedOffset } = at
+  const byLog = Map.groupBy(await sourceStatus(context), ({ logName }) => logName)
+  for (const [logName, partitions] of byLog) {
+    const [{ source, version, isRegistered }] = partitions
     const { pending, replayed, dropped, byCode } = await countDeadLetters(context, logName)
     reports.push({
       source: isRegistered ? source : `${source}.${version}`,
-      lagRecords: endOffset - ingestedOffset,
+      lagRecords: partitions.reduce((sum, at) => sum + Math.max(0, at.endOffset - at.ingestedOffset), 0),
       deadLetters: pending,
       deadLetterCodes: byCode,
       replayed,

@@ -29,12 +29,20 @@ export function limitsOf({ limits }: Pick<StreamContext, 'limits'>): StreamLimit
   return limits ?? STREAM_LIMITS
 }
 
-/** Of a source, whatever its version. */
-export const sourceTopic = (source: string): string => `source.${source}`
+/** Of a source, whatever its version: a stream's own `topic` where the log has topics of others, else one of Tidemark's. */
+export function sourceTopic({ log }: Pick<StreamContext, 'log'>, { kind, name, topic }: SourcePlan): string {
+  return (kind === 'stream' ? log.foreignTopic(topic) : null) ?? `source.${name}`
+}
 export const keyedTopic = (keyedLog: string): string => `keyed.${keyedLog}`
 /** These two of a source version: by its `sourceLogName`. */
 export const feedsTopic = (source: string): string => `feeds.${source}`
 export const deadTopic = (source: string): string => `dead.${source}`
+
+/** What `Log` calls a group: the topics of a source that its producers append to, of all its versions. */
+export function sourceOfTopic(topic: string): string | null {
+  const [kind, source] = topic.split('.')
+  return kind === 'keyed' || kind === 'feeds' || kind === 'dead' ? source : null
+}
 
 /** Every source version that is registered, or that a view reads which is still served. */
 export async function usedSources({ registry }: Pick<StreamContext, 'registry'>): Promise<SourcePlan[]> {
@@ -47,7 +55,7 @@ export async function usedSources({ registry }: Pick<StreamContext, 'registry'>)
 /** Creates the topics that the current definitions need. */
 export async function createTopics(context: StreamContext): Promise<void> {
   for (const source of await usedSources(context)) {
-    await context.log.createTopic(sourceTopic(source.name), { partitions: 1 })
+    await context.log.createTopic(sourceTopic(context, source), { partitions: 1 })
     await context.log.createTopic(deadTopic(sourceLogName(source)), { partitions: 1 })
     await context.log.createTopic(feedsTopic(sourceLogName(source)), { partitions: 1 })
   }

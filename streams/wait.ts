@@ -47,28 +47,34 @@ export interface SourceStatus {
   readonly isRegistered: boolean
   /** What its logs are named after. */
   readonly logName: string
+  /** Of the source's topic. */
+  readonly partition: number
   readonly endOffset: number
   readonly ingestedOffset: number
 }
 
-/** Where ingest stands in every source topic. One that no view reads waits for nothing. */
+/** Where ingest stands in every partition of every source topic. One that no view reads waits for nothing. */
 export async function sourceStatus(context: StreamContext): Promise<SourceStatus[]> {
   const status: SourceStatus[] = []
   const read = new Set((await context.registry.keyedLogs()).map(({ source }) => sourceLogName(source)))
   const registered = new Set((await context.registry.sources()).map(sourceLogName))
   for (const source of await usedSources(context)) {
     const name = sourceLogName(source)
-    if ((await context.log.topic(sourceTopic(source.name))) === null) continue
-    const checkpoint = await readIngestCheckpoint(context, name)
-    const endOffset = await context.log.endOffset(sourceTopic(source.name), 0)
-    status.push({
-      source: source.name,
-      version: source.version ?? 1,
-      isRegistered: registered.has(name),
-      logName: name,
-      endOffset,
-      ingestedOffset: read.has(name) ? (checkpoint?.nextOffset ?? 0) : endOffset,
-    })
+    const topic = await context.log.topic(sourceTopic(context, source))
+    for (let partition = 0; topic !== null && partition < topic.partitions; partition++) {
+      const checkpoint = await readIngestCheckpoint(context, { source: name, partition })
+      const endOffset = await context.log.endOffset(topic.name, partition)
+      const begin = checkpoint === null ? await context.log.startOffset(topic.name, partition) : checkpoint.nextOffset
+      status.push({
+        source: source.name,
+        version: source.version ?? 1,
+        isRegistered: registered.has(name),
+        logName: name,
+        partition,
+        endOffset,
+        ingestedOffset: read.has(name) ? begin : endOffset,
+      })
+    }
   }
   return status
 }
@@ -85,11 +91,10 @@ export interface WaitOptions {
 /** Waits until everything appended before the call is ingested, applied and archived by workers elsewhere, and every view version is live; what comes later does not count. TM_WAIT_TIMEOUT. */
 export async function waitUntilCaughtUp(context: StreamContext, options: WaitOptions): Promise<void> {
   const deadline = performance.now() + options.timeoutMs
-  const sources = new Map((await sourceStatus(context)).map(({ logName, endOffset }) => [logName, endOffset]))
+  const nameOf = ({ logName, partition }: SourceStatus): string => `${logName}/${partition}`
+  const sources = new Map((await sourceStatus(context)).map((at) => [nameOf(at), at.endOffset]))
   await poll(options, deadline, async () => {
-    const behind = (await sourceStatus(context)).map(
-      ({ logName, ingestedOffset }) => (sources.get(logName) ?? 0) - ingestedOffset,
-    )
+    const behind = (await sourceStatus(context)).map((at) => (sources.get(nameOf(at)) ?? 0) - at.ingestedOffset)
     return sumPositive(behind)
   })
   const keyed = new Map((await partitionStatus(context)).map((at) => [`${at.keyedLog}/${at.partition}`, at.endOffset]))

@@ -48,9 +48,9 @@ export interface Donors {
   readonly source: SourcePlan
   /** Versions of the source whose history this one takes over. */
   readonly others: readonly SourcePlan[]
-  /** From them only what comes before this record of the source's topic. */
-  readonly origin: string
-  readonly before: number
+  /** From them only what comes before these records of the source's topic, by partition. */
+  readonly incarnation: string
+  readonly before: readonly number[]
   /** How far their logs are read, by `<topic>/<partition>`, where they were taken over already; null: up to now. */
   readonly limits: Readonly<Record<string, number>> | null
   /** The keyed log itself, which is left out. */
@@ -64,7 +64,7 @@ export class DonorPieces {
   readonly #source: string
   readonly #target: string
   readonly #limits: Donors['limits']
-  readonly #before: Pick<Donors, 'origin' | 'before'>
+  readonly #before: Pick<Donors, 'incarnation' | 'before'>
   readonly #partitions = new Map<string, DonorPartition>()
   readonly #seenLetters: LetterSequences = new Map()
   #nextLetter = 0
@@ -82,8 +82,14 @@ export class DonorPieces {
   /** Where the logs of other versions were read to. */
   get takenOver(): TakenOver {
     const others = [...this.#partitions].filter(([, { source }]) => this.#isOther(source))
-    const { origin, before } = this.#before
-    return { ends: Object.fromEntries(others.map(([name, { next }]) => [name, next])), origin, before }
+    const { incarnation, before } = this.#before
+    return { ends: Object.fromEntries(others.map(([name, { next }]) => [name, next])), incarnation, before }
+  }
+
+  #isReadAgain(origin: string, { offset }: Sequence): boolean {
+    const { incarnation, before } = this.#before
+    const [topic, partition] = origin.split('/')
+    return topic === incarnation && offset >= (before[Number(partition)] ?? 0)
   }
 
   #isOther(source: SourcePlan): boolean {
@@ -145,8 +151,7 @@ export class DonorPieces {
         const at = scanRecord(from, offset, value)
         from.next = offset + 1
         if (at === null) continue
-        const isReadAgain = at.origin === this.#before.origin && at.from.offset >= this.#before.before
-        if (!isReadAgain || !this.#isOther(source))
+        if (!this.#isOther(source) || !this.#isReadAgain(at.origin, at.from))
           pieces.push({ kind: 'block', topic, partition, offset, source, appendTime, ...at })
       }
     }

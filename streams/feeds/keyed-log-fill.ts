@@ -26,7 +26,7 @@ const FETCH_BYTES = 4 << 20
 const STEP_EVENTS = 50_000
 
 /** Of a version that had its first events from its own producers. */
-const NOTHING_TAKEN_OVER = { origin: '', before: 0 }
+const NOTHING_TAKEN_OVER = { incarnation: '', before: [] }
 
 /** Progress scope `fill`, by keyed log: for people alone, the log itself says how far a fill is. */
 export interface FillProgress {
@@ -236,8 +236,9 @@ export class KeyedLogFill {
   async #handOver(feeds: SourceFeeds): Promise<boolean> {
     const { log } = this.#context
     const { name, source } = this.#keyedLog
-    const topic = await log.topic(sourceTopic(source.name))
-    const lastSent = { ...this.#lastSent.get(`${topic?.incarnation ?? ''}/0`) }
+    const topic = await log.topic(sourceTopic(this.#context, source))
+    const ofTopic = [...this.#lastSent].filter(([origin]) => origin.startsWith(`${topic?.incarnation ?? ''}/`))
+    const lastSent = Object.fromEntries(ofTopic.map(([origin, sent]) => [origin, { ...sent }]))
     const begins = feeds.fed.length === 0
     const takenOver = begins ? { takenOver: this.#donors.takenOver } : {}
     const change = feeds.change([{ keyedLog: name, fed: true, lastSent, ...takenOver }])

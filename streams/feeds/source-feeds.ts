@@ -18,8 +18,8 @@ import { beginTakeOver } from './take-over.ts'
 interface FeedChange {
   readonly keyedLog: string
   readonly fed: boolean
-  /** What was sent last from the source's topic when the keyed log began to be fed. */
-  readonly lastSent: LastSent
+  /** What was sent last from each partition of the source's topic, by origin, when the keyed log began to be fed. */
+  readonly lastSent: Readonly<Record<string, LastSent>>
   /** What this version of the source took over from others when it began to be fed. */
   readonly takenOver?: TakenOver
 }
@@ -27,9 +27,9 @@ interface FeedChange {
 export interface TakenOver {
   /** Where the others' keyed logs ended, by `<topic>/<partition>`. */
   readonly ends: Readonly<Record<string, number>>
-  /** Records of the source's topic from here on are read again: an added column is in them. */
-  readonly origin: string
-  readonly before: number
+  /** Of this incarnation of the source's topic, by partition: records from there on are read again, as an added column is in them. */
+  readonly incarnation: string
+  readonly before: readonly number[]
 }
 
 const FETCH_BYTES = 1 << 20
@@ -41,7 +41,7 @@ const decoder = new TextDecoder()
 export class SourceFeeds {
   /** `sourceLogName` of the source. */
   readonly source: string
-  readonly #fed = new Map<string, LastSent>()
+  readonly #fed = new Map<string, FeedChange['lastSent']>()
   #takenOver: TakenOver | null = null
   #end = 0
 
@@ -82,9 +82,9 @@ export class SourceFeeds {
     return this.#fed.has(keyedLog)
   }
 
-  /** See `FeedChange.lastSent`; of all keyed logs that are fed. */
-  get lastSent(): LastSent {
-    return Object.assign({}, ...this.#fed.values()) as LastSent
+  /** See `FeedChange.lastSent`; of an origin, to all keyed logs that are fed. */
+  lastSentOf(origin: string): LastSent {
+    return Object.assign({}, ...[...this.#fed.values()].map((sent) => sent[origin])) as LastSent
   }
 
   /** See `FeedChange.takenOver`. */
@@ -98,7 +98,9 @@ export class SourceFeeds {
   }
 
   /** An append that changes the feeds, if they are these still. */
-  change(changes: readonly (Omit<FeedChange, 'lastSent'> & { readonly lastSent?: LastSent })[]): TopicAppend {
+  change(
+    changes: readonly (Omit<FeedChange, 'lastSent'> & { readonly lastSent?: FeedChange['lastSent'] })[],
+  ): TopicAppend {
     const values = changes.map(({ lastSent = {}, ...change }) =>
       encoder.encode(JSON.stringify({ ...change, lastSent } satisfies FeedChange)),
     )

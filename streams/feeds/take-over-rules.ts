@@ -29,25 +29,31 @@ export async function rulesFrom(context: StreamContext, source: SourcePlan, offs
 export async function keepRules(
   context: StreamContext,
   source: SourcePlan,
+  partition: number,
   held: IngestCheckpoint,
 ): Promise<IngestCheckpoint> {
   const { rules, ...caughtUp } = held
   if (rules === undefined) return held
-  const furthest = await furthestOffset(context, source, held)
+  const furthest = await furthestOffset(context, source, partition, held)
   const newest = rules.at(-1)
   if (held.isTakingOver !== true && held.nextOffset >= furthest) return caughtUp
   const now = await rulesFrom(context, source, furthest)
   if (newest !== undefined && canonicalJson(newest.source) === canonicalJson(now.source)) return held
   const kept: IngestCheckpoint = { ...held, rules: [...rules.filter(({ offset }) => offset < furthest), now] }
-  await writeIngestCheckpoint(context, sourceLogName(source), kept)
+  await writeIngestCheckpoint(context, { source: sourceLogName(source), partition }, kept)
   return kept
 }
 
-/** Where the furthest version of a source stands in its topic. */
-async function furthestOffset(context: StreamContext, source: SourcePlan, own: IngestCheckpoint): Promise<number> {
+/** Where the furthest version of a source stands in a partition of its topic. */
+async function furthestOffset(
+  context: StreamContext,
+  source: SourcePlan,
+  partition: number,
+  own: IngestCheckpoint,
+): Promise<number> {
   let furthest = own.nextOffset
   for (const name of new Set((await context.registry.sourceVersions(source.name)).map(sourceLogName))) {
-    const held = await readIngestCheckpoint(context, name)
+    const held = await readIngestCheckpoint(context, { source: name, partition })
     if (held?.incarnation === own.incarnation) furthest = Math.max(furthest, held.nextOffset)
   }
   return furthest

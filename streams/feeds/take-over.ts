@@ -8,6 +8,7 @@ import { deadLetterAppends, movedLetter, readDeadLetters } from '../dead-letters
 import type { DeadLetter } from '../dead-letters/dead-letters.ts'
 import { readIngestCheckpoint, writeIngestCheckpoint } from '../ingest/ingest-checkpoint.ts'
 import type { IngestCheckpoint } from '../ingest/ingest-checkpoint.ts'
+import type { TakenOver } from './source-feeds.ts'
 import { keepRules, rulesFrom } from './take-over-rules.ts'
 import { deadTopic, limitsOf, sourceTopic } from '../stream-context.ts'
 import type { StreamContext } from '../stream-context.ts'
@@ -25,44 +26,69 @@ export function columnsAs(to: SourcePlan, from: SourcePlan, { columns, length }:
 }
 
 /**
- * Fixes where the ingest of a source version begins that takes over what others have: where the furthest of them stands. Nobody ingests for it before it is
- * fed, so its checkpoint holds this; a fill that was killed finds it there.
+ * Fixes where the ingest of a source version begins that takes over what others have: in each partition where the furthest of them stands. Nobody ingests for it before it is
+ * fed, so its checkpoints hold this; a fill that was killed finds it there.
  */
 export async function beginTakeOver(
   context: StreamContext,
   source: SourcePlan,
   others: readonly SourcePlan[],
-): Promise<{ origin: string; before: number }> {
+): Promise<Pick<TakenOver, 'incarnation' | 'before'>> {
   const { log } = context
-  const topic = await log.createTopic(sourceTopic(source.name), { partitions: 1 })
-  const own = await readIngestCheckpoint(context, sourceLogName(source))
-  const origin = `${topic.incarnation}/0`
-  if (own?.isTakingOver === true) {
-    await keepRules(context, source, own)
-    await moveLetters(context, source, others, own)
-    return { origin, before: own.nextOffset }
+  const { incarnation, partitions } = await log.createTopic(sourceTopic(context, source), { partitions: 1 })
+  const before: number[] = []
+  for (let partition = 0; partition < partitions; partition++) {
+    const own = await readIngestCheckpoint(context, { source: sourceLogName(source), partition })
+    const isBegun = own?.isTakingOver === true && own.incarnation === incarnation
+    const begun = isBegun
+      ? await keepRules(context, source, partition, own)
+      : await beginPartition(context, source, { others, own, partition })
+    before.push(begun.nextOffset)
   }
-  let furthest = own
+  await moveLetters(context, source, others, { incarnation, before })
+  return { incarnation, before }
+}
+
+async function beginPartition(
+  context: StreamContext,
+  source: SourcePlan,
+  from: {
+    readonly others: readonly SourcePlan[]
+    readonly own: IngestCheckpoint | null
+    readonly partition: number
+  },
+): Promise<IngestCheckpoint> {
+  const { others, own, partition } = from
+  const topic = await context.log.createTopic(sourceTopic(context, source), { partitions: 1 })
+  let furthest = own?.incarnation === topic.incarnation ? own : null
   for (const other of others) {
-    const held = await readIngestCheckpoint(context, sourceLogName(other))
-    if (held !== null && held.nextOffset > (furthest?.nextOffset ?? -1)) furthest = { ...held, lastSent: {} }
+    const held = await readIngestCheckpoint(context, { source: sourceLogName(other), partition })
+    if (held?.incarnation === topic.incarnation && held.nextOffset > (furthest?.nextOffset ?? -1))
+      furthest = { ...held, lastSent: {} }
   }
-  const historyEnd = await log.endOffset(topic.name, 0)
+  const historyEnd = await context.log.endOffset(topic.name, partition)
   const checkpoint = furthest ?? { incarnation: topic.incarnation, nextOffset: 0, lastSent: {} }
-  const rules = [await rulesFrom(context, source, checkpoint.nextOffset)]
-  const begun = { ...checkpoint, historyEnd, isTakingOver: true, rules } satisfies IngestCheckpoint
-  await writeIngestCheckpoint(context, sourceLogName(source), begun)
-  await moveLetters(context, source, others, begun)
-  return { origin, before: begun.nextOffset }
+  const begun = {
+    ...checkpoint,
+    historyEnd,
+    isTakingOver: true,
+    beganWith: topic.partitions,
+    rules: [await rulesFrom(context, source, checkpoint.nextOffset)],
+  } satisfies IngestCheckpoint
+  await writeIngestCheckpoint(context, { source: sourceLogName(source), partition }, begun)
+  return begun
 }
 
 /** Before the first keyed log is fed. What came to the source's topic meanwhile is history: it arrived when it was sent. */
 export async function endTakeOver(context: StreamContext, source: SourcePlan): Promise<void> {
-  const held = await readIngestCheckpoint(context, sourceLogName(source))
-  if (held === null) return
-  const historyEnd = await context.log.endOffset(sourceTopic(source.name), 0)
-  const checkpoint = { ...held, historyEnd } satisfies IngestCheckpoint
-  await writeIngestCheckpoint(context, sourceLogName(source), checkpoint)
+  const topic = await context.log.topic(sourceTopic(context, source))
+  for (let partition = 0; topic !== null && partition < topic.partitions; partition++) {
+    const place = { source: sourceLogName(source), partition }
+    const held = await readIngestCheckpoint(context, place)
+    if (held === null) continue
+    const historyEnd = await context.log.endOffset(topic.name, partition)
+    await writeIngestCheckpoint(context, place, { ...held, historyEnd })
+  }
 }
 
 /**
@@ -73,10 +99,12 @@ async function moveLetters(
   { log, limits }: Pick<StreamContext, 'log' | 'limits'>,
   source: SourcePlan,
   others: readonly SourcePlan[],
-  ingested: IngestCheckpoint,
+  { incarnation, before }: Pick<TakenOver, 'incarnation' | 'before'>,
 ): Promise<void> {
-  const isAhead = ({ origin, sequence }: DeadLetter): boolean =>
-    origin === `${ingested.incarnation}/0` && sequence[0] >= ingested.nextOffset
+  const isAhead = ({ origin, sequence }: DeadLetter): boolean => {
+    const [topic, partition] = origin.split('/')
+    return topic === incarnation && sequence[0] >= (before[Number(partition)] ?? 0)
+  }
   const { messageBytesMax } = limitsOf({ limits })
   for (const other of others) {
     const name = sourceLogName(other)

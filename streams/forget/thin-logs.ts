@@ -67,7 +67,7 @@ export async function thinKeyedLog(
 /** Empties the key's lines in a source topic: a line's number is part of its event's sequence, and a blank line is no event. */
 export async function thinSourceTopic(context: StreamContext, key: ForgottenKey, source: SourcePlan): Promise<number> {
   let lines = 0
-  await rewriteRecords(context.log, sourceTopic(source.name), 0, ({ value }) => {
+  await rewriteRecords(context.log, sourceTopic(context, source), 0, ({ value }) => {
     const before = splitLines(value)
     const about = linesAbout(key, source, before)
     const count = about.reduce((sum, one) => sum + one, 0)

@@ -12,6 +12,8 @@ export interface IngestCheckpoint {
   readonly lastSent: LastSent
   /** Records below are the history of a later source version: their events arrived when they were appended to the source's topic. */
   readonly historyEnd: number
+  /** Of a later source version: how many partitions the topic had when it began to be fed. */
+  readonly beganWith?: number
   /** Of a source version that takes over what others have: it is not fed yet, and its ingest will begin here. */
   readonly isTakingOver?: true
   /** While another version of the source is further: what is taken in of which records. Ascending; see `take-over-rules.ts`. */
@@ -26,13 +28,19 @@ export interface RulesFrom {
 
 type Stores = Pick<StreamContext, 'log' | 'metadata'>
 
-/** Where ingest stands in a source version (`sourceLogName`); null: it never read it. */
+/** A partition of a source's topic, as a version of the source (`sourceLogName`) reads it. */
+export interface SourcePartition {
+  readonly source: string
+  readonly partition: number
+}
+
+/** Where ingest stands in a source partition; null: it never read it. */
 export async function readIngestCheckpoint(
   { log, metadata }: Stores,
-  source: string,
+  place: SourcePartition,
 ): Promise<IngestCheckpoint | null> {
-  if (log.checkpoints === null) return metadata.readProgress<IngestCheckpoint>('ingest', source)
-  const bytes = await log.checkpoints.read(nameOf(source))
+  if (log.checkpoints === null) return metadata.readProgress<IngestCheckpoint>('ingest', nameOf(place))
+  const bytes = await log.checkpoints.read(`ingest/${nameOf(place)}`)
   return bytes === null ? null : (JSON.parse(Buffer.from(bytes).toString()) as IngestCheckpoint)
 }
 
@@ -43,35 +51,37 @@ export async function readIngestCheckpoint(
  */
 export async function appendIngested(
   { log, metadata }: Stores,
-  source: string,
+  place: SourcePartition,
   appends: readonly TopicAppend[],
   checkpoint: IngestCheckpoint,
 ): Promise<AppendResult[]> {
   if (log.checkpoints !== null) {
     const value = Buffer.from(JSON.stringify(checkpoint))
-    return log.appendAll(appends, { name: nameOf(source), value })
+    return log.appendAll(appends, { name: `ingest/${nameOf(place)}`, value })
   }
   const results = appends.length === 0 ? [] : await log.appendAll(appends)
-  await metadata.writeProgress('ingest', source, checkpoint)
+  await metadata.writeProgress('ingest', nameOf(place), checkpoint)
   return results
 }
 
 /** Moves the checkpoint alone. */
 export async function writeIngestCheckpoint(
   stores: Stores,
-  source: string,
+  place: SourcePartition,
   checkpoint: IngestCheckpoint,
 ): Promise<void> {
-  await appendIngested(stores, source, [], checkpoint)
+  await appendIngested(stores, place, [], checkpoint)
 }
 
 /** Whether ingest has read what was in a source's topic when this version of it began to be fed. */
 export async function isHistoryRead(stores: Stores, source: SourcePlan): Promise<boolean> {
   const { log } = stores
-  const held = await readIngestCheckpoint(stores, sourceLogName(source))
-  if (held !== null) return held.nextOffset >= held.historyEnd
-  if ((source.version ?? 1) === 1 || (await log.topic(sourceTopic(source.name))) === null) return true
-  return (await log.endOffset(sourceTopic(source.name), 0)) === 0
+  const topic = await log.topic(sourceTopic(stores, source))
+  for (let partition = 0; topic !== null && partition < topic.partitions; partition++) {
+    const held = await readIngestCheckpoint(stores, { source: sourceLogName(source), partition })
+    if (held === null ? (source.version ?? 1) > 1 : held.nextOffset < held.historyEnd) return false
+  }
+  return true
 }
 
-const nameOf = (source: string): string => `ingest/${source}`
+const nameOf = ({ source, partition }: SourcePartition): string => `${source}/${partition}`

@@ -4,25 +4,28 @@ import { sourceLogName } from '../../features/plan/source-plan.ts'
 import type { SourcePlan } from '../../features/plan/source-plan.ts'
 import { canonicalJson } from '../../features/plan/canonical-json.ts'
 import type { KeyedLog } from '../../registry/keyed-logs.ts'
-import type { LogRecord, TopicInfo } from '../../stores/log/log.ts'
+import type { LogRecord, TopicPartition } from '../../stores/log/log.ts'
 import { BackPressure } from './back-pressure.ts'
 import { deadLetterAppends, letterPayload } from '../dead-letters/dead-letters.ts'
 import type { DeadLetter } from '../dead-letters/dead-letters.ts'
 import { RecordDecoder } from './decode-records.ts'
-import { failStream } from '../errors.ts'
 import { publishHeldBack, readHeldBack } from './held-back.ts'
 import type { HeldBack } from './held-back.ts'
-import { appendIngested, readIngestCheckpoint } from './ingest-checkpoint.ts'
+import { appendIngested } from './ingest-checkpoint.ts'
 import type { IngestCheckpoint } from './ingest-checkpoint.ts'
+import { SourcePositions } from './source-positions.ts'
 import { appendTarget, laterSent, repartition } from './keyed-append.ts'
 import type { BlockAppend, LastSent } from './keyed-append.ts'
 import { recordEvents } from './record-events.ts'
 import type { RecentBlocks } from '../blocks/recent-blocks.ts'
 import { isConflict, openFeeds } from '../feeds/source-feeds.ts'
-import type { SourceFeeds } from '../feeds/source-feeds.ts'
-import { keepRules, rulesAt } from '../feeds/take-over-rules.ts'
+import type { OpenFeeds, SourceFeeds } from '../feeds/source-feeds.ts'
+import { rulesAt } from '../feeds/take-over-rules.ts'
 import { limitsOf, sourceTopic, usedSources } from '../stream-context.ts'
 import type { StreamContext } from '../stream-context.ts'
+
+/** A partition of a source that fails so stops, others go on. */
+const STOPPING: ReadonlySet<string> = new Set(['TM_SOURCE_TRUNCATED', 'TM_SOURCE_RECREATED'])
 
 /** No more than what may lie behind apply and archive, where that is less. */
 const FETCH_BYTES = 4 << 20
@@ -51,6 +54,7 @@ export class IngestRole {
   /** Source partitions that stopped, with the cause, by name. */
   readonly #stopped = new Map<string, TidemarkError>()
   readonly #pressure: BackPressure
+  readonly #positions: SourcePositions
   /** Sources whose ingest waits; null: what was published of another process is not known. */
   #held: Map<string, HeldBack> | null = null
   #isBehind = false
@@ -64,6 +68,7 @@ export class IngestRole {
     this.#context = context
     this.#recent = recent
     this.#pressure = pressure
+    this.#positions = new SourcePositions(context)
   }
 
   /** Whether the last fetch left records of some source unread. */
@@ -76,20 +81,11 @@ export class IngestRole {
     return this.#held !== null && this.#held.size > 0
   }
 
-  /** One fetch of every source that is not held back. Returns how many events were taken in (accepted or refused). */
+  /** One fetch of every partition of every source that is not held back. Returns how many events were taken in (accepted or refused). */
   async runOnce(): Promise<number> {
     let moved = 0
     this.#isBehind = false
-    for (const source of await usedSources(this.#context)) {
-      const name = sourceLogName(source)
-      if (this.#stopped.has(`source.${name}/0`)) continue
-      try {
-        moved += await this.#ingest(source)
-      } catch (error) {
-        if (!isTidemarkError(error) || error.code !== 'TM_SOURCE_TRUNCATED') throw error
-        this.#stopped.set(`source.${name}/0`, error)
-      }
-    }
+    for (const source of await usedSources(this.#context)) moved += await this.#ingest(source)
     return moved
   }
 
@@ -101,35 +97,76 @@ export class IngestRole {
   async #ingest(source: SourcePlan): Promise<number> {
     const { log } = this.#context
     const name = sourceLogName(source)
-    const { feeds, keyedLogs } = await openFeeds(this.#context, source, this.#feeds.get(name))
-    this.#feeds.set(name, feeds)
+    const open = await openFeeds(this.#context, source, this.#feeds.get(name))
+    this.#feeds.set(name, open.feeds)
     // What no view reads stays in the topic, for the first one that will.
-    if (keyedLogs.length === 0) return 0
-    const topic = await log.topic(sourceTopic(source.name))
+    if (open.keyedLogs.length === 0) {
+      this.#positions.forgetSource(name)
+      return 0
+    }
+    const topic = await log.topic(sourceTopic(this.#context, source))
     if (topic === null) return 0
-    const checkpoint = await this.#checkpoint(source, topic)
-    const isMore = (await log.endOffset(topic.name, 0)) > checkpoint.nextOffset
-    const held = isMore ? await this.#pressure.heldBack(keyedLogs) : null
-    await this.#hold(name, held)
-    if (!isMore || held !== null) return 0
+    const places = Array.from({ length: topic.partitions }, (_, partition): TopicPartition => {
+      return { topic: topic.name, partition, incarnation: topic.incarnation }
+    })
+    const ends = await Promise.all(places.map(({ partition }) => log.endOffset(topic.name, partition)))
+    let moved = 0
+    let isHeld: boolean | null = null
+    for (const [partition, place] of places.entries()) {
+      const stopName = `source.${name}/${partition}`
+      if (this.#stopped.has(stopName)) continue
+      try {
+        const checkpoint = await this.#positions.next(source, place, ends[partition])
+        if (checkpoint === null) continue
+        isHeld ??= await this.#holds(name, open)
+        if (!isHeld) moved += await this.#ingestPartition(source, open, place, checkpoint)
+      } catch (error) {
+        if (!isTidemarkError(error) || !STOPPING.has(error.code)) throw error
+        this.#stopped.set(stopName, error)
+      }
+    }
+    if (isHeld === null) await this.#hold(name, null)
+    return moved
+  }
+
+  async #holds(source: string, { keyedLogs }: OpenFeeds): Promise<boolean> {
+    const held = await this.#pressure.heldBack(keyedLogs)
+    await this.#hold(source, held)
+    return held !== null
+  }
+
+  async #ingestPartition(
+    source: SourcePlan,
+    { feeds, keyedLogs }: OpenFeeds,
+    place: TopicPartition,
+    checkpoint: IngestCheckpoint,
+  ): Promise<number> {
+    const { log } = this.#context
+    const name = sourceLogName(source)
     const { messageBytesMax, backlogBytesMax } = limitsOf(this.#context)
+    const bytesMax = Math.min(FETCH_BYTES, backlogBytesMax)
     const rules = rulesAt(checkpoint, source)
-    const fetchedRecords = await log.read(topic.name, 0, checkpoint.nextOffset, Math.min(FETCH_BYTES, backlogBytesMax))
-    const records = fetchedRecords.filter(({ offset }) => offset < rules.until)
-    if (records.length === 0) return 0
-    const nextOffset = records[records.length - 1].offset + 1
-    if ((await log.endOffset(topic.name, 0)) > nextOffset) this.#isBehind = true
-    const lastSent = laterSent(checkpoint.lastSent, feeds.lastSent)
+    const reading = await log.readOn(place, checkpoint.nextOffset, bytesMax)
+    const records = reading.records.filter(({ offset }) => offset < rules.until)
+    const nextOffset = Math.min(reading.nextOffset, rules.until)
+    if (nextOffset === checkpoint.nextOffset) return 0
+    if ((await log.endOffset(place.topic, place.partition)) > nextOffset) this.#isBehind = true
     const { incarnation, historyEnd } = checkpoint
-    const fetched = { origin: `${topic.incarnation}/0`, records, lastSent, historyEnd }
+    const origin = `${incarnation}/${place.partition}`
+    const lastSent = laterSent(checkpoint.lastSent, feeds.lastSentOf(origin))
+    const fetched = { origin, records, lastSent, historyEnd }
     const { events, blocks, letters } = this.#convert(rules.source, keyedLogs, fetched)
     const all = [...blocks, ...deadLetterAppends(name, letters, messageBytesMax)]
     const appends = all.length === 0 ? [] : [...all, feeds.guard]
+    const at = { source: name, partition: place.partition }
     try {
-      const next: IngestCheckpoint = { incarnation, nextOffset, lastSent, historyEnd, rules: checkpoint.rules }
-      const results = await appendIngested(this.#context, name, appends, next)
+      const { beganWith } = checkpoint
+      const next: IngestCheckpoint = { incarnation, nextOffset, lastSent, historyEnd, beganWith, rules: checkpoint.rules }
+      const results = await appendIngested(this.#context, at, appends, next)
+      this.#positions.moved(at, next)
       this.#recent?.add(blocks, results)
     } catch (error) {
+      this.#positions.forget(at)
       if (!isConflict(error)) throw error
       // The feeds changed since: the next round reads them.
       return 1
@@ -147,33 +184,6 @@ export class IngestRole {
     if (held === null) this.#held.delete(source)
     else this.#held.set(source, held)
     await publishHeldBack(metadata, source, held === null ? null : { ...held, since: Math.floor(log.now()) })
-  }
-
-  /** Where to read on. TM_STREAM_GAP, TM_SOURCE_TRUNCATED where that is not possible. */
-  async #checkpoint(source: SourcePlan, topic: TopicInfo): Promise<IngestCheckpoint> {
-    const { incarnation } = topic
-    const held = await readIngestCheckpoint(this.#context, sourceLogName(source))
-    if (held === null) return this.#begin(source, topic)
-    if (held.incarnation !== incarnation) {
-      throw failStream(
-        'TM_STREAM_GAP',
-        `source ${source.name} was made anew (incarnation ${incarnation}, ingest had read ${held.incarnation}): its checkpoint does not fit; use a fresh data folder or name the source anew`,
-      )
-    }
-    const start = await this.#context.log.startOffset(topic.name, 0)
-    if (start > held.nextOffset) {
-      throw failStream(
-        'TM_SOURCE_TRUNCATED',
-        `source ${source.name} begins at offset ${start}, ingest has read it up to ${held.nextOffset}: records ${held.nextOffset} to ${start - 1} are gone (retention?) and were never read. Restore them and start again; to go on without them, give the source another name: its features then begin anew`,
-      )
-    }
-    return keepRules(this.#context, source, held)
-  }
-
-  /** A later version of a source reads the topic from its beginning: that is the history that it has. */
-  async #begin({ version = 1 }: SourcePlan, topic: TopicInfo): Promise<IngestCheckpoint> {
-    const historyEnd = version === 1 ? 0 : await this.#context.log.endOffset(topic.name, 0)
-    return { incarnation: topic.incarnation, nextOffset: 0, lastSent: {}, historyEnd }
   }
 
   #convert(source: SourcePlan, keyedLogs: readonly KeyedLog[], fetched: Fetched): Converted {

@@ -1,7 +1,7 @@
 import { sourceLogName } from '../../features/plan/source-plan.ts'
 import type { SourcePlan } from '../../features/plan/source-plan.ts'
 import type { KeyedLog } from '../../registry/keyed-logs.ts'
-import type { Log, LogRecord } from '../../stores/log/log.ts'
+import type { Log, LogRecord, TopicInfo, TopicPartition } from '../../stores/log/log.ts'
 import type { Block, Sequence } from '../blocks/block.ts'
 import { NO_SEQUENCE } from '../blocks/block.ts'
 import { lastOutcome, LetterOutcomes } from '../dead-letters/dead-letter-outcomes.ts'
@@ -48,8 +48,8 @@ export async function producersOf(
   partition: number,
 ): Promise<readonly Producer[]> {
   const place = { context, keyedLog, partition, keyedLogs: await keyedLogsOf(context, keyedLog.source) }
-  const producers = [await sourceProducer(place), await letterProducer(place)]
-  return producers.filter((producer) => producer !== null)
+  const letters = await letterProducer(place)
+  return [...(await sourceProducers(place)), ...(letters === null ? [] : [letters])]
 }
 
 interface Place {
@@ -64,28 +64,40 @@ async function keyedLogsOf({ registry }: StreamContext, source: SourcePlan): Pro
   return (await registry.keyedLogs()).filter((log) => sourceLogName(log.source) === sourceLogName(source))
 }
 
-async function sourceProducer(place: Place): Promise<Producer | null> {
+/** One for each partition of the source's topic. */
+async function sourceProducers(place: Place): Promise<Producer[]> {
+  const topic = await place.context.log.topic(sourceTopic(place.context, place.keyedLog.source))
+  const producers: Producer[] = []
+  for (let partition = 0; topic !== null && partition < topic.partitions; partition++) {
+    const producer = await sourceProducer(place, topic, partition)
+    if (producer !== null) producers.push(producer)
+  }
+  return producers
+}
+
+async function sourceProducer(place: Place, topic: TopicInfo, partition: number): Promise<Producer | null> {
   const { log } = place.context
   const { source } = place.keyedLog
-  const topic = await log.topic(sourceTopic(source.name))
-  const checkpoint = await readIngestCheckpoint(place.context, sourceLogName(source))
-  if (topic === null || checkpoint?.incarnation !== topic.incarnation) return null
-  const origin = `${topic.incarnation}/0`
-  const start = await log.startOffset(topic.name, 0)
-  const end = await log.endOffset(topic.name, 0)
+  const checkpoint = await readIngestCheckpoint(place.context, { source: sourceLogName(source), partition })
+  if (checkpoint?.incarnation !== topic.incarnation) return null
+  const origin = `${topic.incarnation}/${partition}`
+  const start = await log.startOffset(topic.name, partition)
+  const end = await log.endOffset(topic.name, partition)
+  const from = { topic: topic.name, partition, incarnation: topic.incarnation }
   return {
     origin,
-    name: `source ${source.name}`,
+    name: topic.partitions === 1 ? `source ${source.name}` : `source ${source.name}, partition ${partition}`,
     lastSent: sentTo(place, checkpoint.lastSent),
     noEvents: blockWithoutEvents(origin, source.fields),
     holds: ({ offset }) => start <= Math.max(0, offset) && start < end,
-    blocks: (range, bytes) => sourceBlocks({ ...place, historyEnd: checkpoint.historyEnd }, origin, range, bytes),
+    blocks: (range, bytes) => sourceBlocks({ ...place, historyEnd: checkpoint.historyEnd, from }, origin, range, bytes),
   }
 }
 
 /** `historyEnd`: see `IngestCheckpoint`. */
 interface SourcePlace extends Place {
   readonly historyEnd: number
+  readonly from: TopicPartition
 }
 
 async function* sourceBlocks(
@@ -100,9 +112,9 @@ async function* sourceBlocks(
   let kept: LogRecord[] = []
   let bytes = 0
   for (let next = Math.max(0, range.after.offset); next <= range.until.offset;) {
-    const records = await log.read(sourceTopic(source.name), 0, next, FETCH_BYTES)
+    const { records, nextOffset } = await log.readOn(place.from, next, FETCH_BYTES)
     if (records.length === 0) break
-    next = records[records.length - 1].offset + 1
+    next = nextOffset
     const found = blockOfRecords(making, records)
     if (found === null) continue
     const offsets = new Set(found.sequenceOffset)

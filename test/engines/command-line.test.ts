@@ -3,7 +3,11 @@ import { randomUUID } from 'node:crypto'
 import { existsSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import type { TestContext } from 'node:test'
 import { CreateBucketCommand, ListObjectsV2Command, S3Client } from '@aws-sdk/client-s3'
+import { CompressionTypes } from 'kafkajs'
+import type { Producer } from 'kafkajs'
+import { quietClient } from '../services/kafka-cluster.ts'
 import { freshDatabase } from '../services/fresh-database.ts'
 import { missing } from '../services/installation.ts'
 import { startRedis } from '../services/redis.ts'
@@ -12,14 +16,14 @@ import { CliProcess, tidemark, tidemarkJson } from '../support/cli-process.ts'
 import { PAYMENTS, temporaryProject } from '../support/project.ts'
 import { Random, runSeed } from '../support/random.ts'
 
-const skip = missing('redis', 'postgres', 's3')
+const skip = missing('kafka', 'redis', 'postgres', 's3')
 
 interface Answer {
   readonly rows: readonly { readonly values: readonly unknown[]; readonly statuses: readonly string[] }[]
 }
 
 test(
-  'the command line on Redis, PostgreSQL and S3: served vectors verify, and Redis emptied under way changes no value',
+  'the command line on Kafka, Redis, PostgreSQL and S3: served vectors verify, and Redis emptied under way changes no value',
   { skip, timeout: 300_000 },
   async (context) => {
     const random = new Random(runSeed('command line on engines'))
@@ -32,7 +36,11 @@ test(
     context.after(() => s3.destroy())
     const Bucket = `b-${randomUUID()}`
     await s3.send(new CreateBucketCommand({ Bucket }))
+    const { brokers } = await sharedServer('kafka')
+    const topic = `payments-${randomUUID()}`
+    const producer = await othersTopic(context, brokers, topic)
     const settings = {
+      log: `kafka://${brokers.join(',')}/d-${randomUUID()}`,
       online: redis.url,
       metadata: await freshDatabase(context),
       objects: `s3://${Bucket}/tidemark?endpoint=${endpoint}`,
@@ -40,11 +48,11 @@ test(
       partitions: 2,
     }
     const project = temporaryProject(context, {
-      'features/card.ts': PAYMENTS,
+      'features/card.ts': PAYMENTS.replace("stream('payments', {", `stream('payments', { topic: '${topic}',`),
       'tidemark.config.ts': `export default ${JSON.stringify(settings)}`,
     })
     await tidemarkJson(project, 'apply')
-    const produce = (): Promise<unknown> => {
+    const produce = async (): Promise<void> => {
       const events = Array.from({ length: 200 }, () => ({
         card_id: `c-${random.below(20)}`,
         merchant: random.pick(['a', null]),
@@ -52,9 +60,24 @@ test(
         paid_at: Date.now() - random.below(72 * 3_600_000),
       }))
       const path = join(project, `${randomUUID()}.jsonl`)
-      writeFileSync(path, events.map((event) => `${JSON.stringify(event)}\n`).join(''))
-      return tidemarkJson(project, 'produce', 'payments', path)
+      const [own, others] = [events.slice(0, 100), events.slice(100)]
+      writeFileSync(path, own.map((event) => `${JSON.stringify(event)}\n`).join(''))
+      assert.deepEqual(await tidemarkJson(project, 'produce', 'payments', path), {
+        accepted: own.length,
+        refused: 0,
+        codes: {},
+      })
+      await producer.send({
+        topic,
+        compression: CompressionTypes.GZIP,
+        messages: others.flatMap((event) => [
+          { key: event.card_id, value: JSON.stringify(event), headers: { trace: 'x' }, timestamp: '1' },
+          ...(random.below(10) === 0 ? [{ key: event.card_id, value: null }] : []),
+        ]),
+      })
+      produced += events.length
     }
+    let produced = 0
     const tree = new CliProcess(context, project, 'start', '--port', '0')
     const [, url] = await tree.line(/serving features on (http:\S+)/)
     const ask = async (): Promise<Answer> => {
@@ -89,10 +112,21 @@ test(
     assert.deepEqual([rows, mismatches, pending], [60, [], 0])
     const { Contents = [] } = await s3.send(new ListObjectsV2Command({ Bucket, Prefix: 'tidemark/' }))
     assert.ok(Contents.length > 0)
-    for (const embedded of ['online', 'objects', 'metadata.sqlite'])
+    for (const embedded of ['log', 'online', 'objects', 'metadata.sqlite'])
       assert.equal(existsSync(join(project, '.tidemark', embedded)), false, embedded)
   },
 )
+
+/** A topic that Tidemark did not make, and a producer of it that is not Tidemark's. */
+async function othersTopic(context: TestContext, brokers: readonly string[], topic: string): Promise<Producer> {
+  const client = quietClient(brokers)
+  const [admin, producer] = [client.admin(), client.producer()]
+  await Promise.all([admin.connect(), producer.connect()])
+  context.after(() => Promise.all([admin.disconnect(), producer.disconnect()]))
+  const configEntries = [{ name: 'retention.ms', value: '-1' }]
+  await admin.createTopics({ topics: [{ topic, numPartitions: 3, configEntries }] })
+  return producer
+}
 
 test('engines that are not there, or are no engines, are named with their setting', { skip }, async (context) => {
   for (const [settings, code] of [
@@ -102,7 +136,10 @@ test('engines that are not there, or are no engines, are named with their settin
     [{ online: 'memcached://x' }, 'TM_CONFIG'],
     [{ metadata: 'mysql://x' }, 'TM_CONFIG'],
     [{ objects: 'gs://bucket' }, 'TM_CONFIG'],
-    [{ log: 'kafka://127.0.0.1:1' }, 'TM_CONFIG'],
+    [{ log: 'kafka://127.0.0.1:1' }, 'TM_LOG_UNAVAILABLE'],
+    [{ log: 'kafka://127.0.0.1' }, 'TM_CONFIG_LOG'],
+    [{ log: 'pulsar://127.0.0.1:1' }, 'TM_CONFIG'],
+    [{ log: 'kafka://127.0.0.1:1', clock: { from: '2001-06-01T00:00Z', rate: 2 } }, 'TM_CONFIG'],
     [{ online: 'redis://127.0.0.1:1', clock: { from: '2001-06-01T00:00Z', rate: 2 } }, 'TM_CONFIG'],
   ] as const) {
     const project = temporaryProject(context, {

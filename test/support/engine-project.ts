@@ -9,7 +9,6 @@ import type { Log } from '../../stores/log/log.ts'
 import { openLmdbOnline } from '../../stores/online/lmdb/open.ts'
 import { archiveFiles } from '../../stores/tables/archive-files.ts'
 import { ApplyRole } from '../../streams/apply/apply-role.ts'
-import { sourceTopic } from '../../streams/stream-context.ts'
 import { startPostgres } from '../services/postgres.ts'
 import type { PostgresServer } from '../services/postgres.ts'
 import { startRedis } from '../services/redis.ts'
@@ -100,7 +99,7 @@ export class EngineProject {
         paid_at: Date.now() - this.#random.below(72 * HOUR),
       }),
     )
-    await this.#log.append(sourceTopic('payments'), 0, [Buffer.from(lines.join('\n'))])
+    await this.#log.append('source.payments', 0, [Buffer.from(lines.join('\n'))])
   }
 
   /** When no process works any more: states are, byte for byte, those of all events of the keyed log applied once, and the archive holds every event that was sent, each once. */

@@ -241,7 +241,7 @@ class StackCase {
 
   async ingest(): Promise<void> {
     const { context, clock } = this.#platform
-    this.#checkpoint ??= await readIngestCheckpoint(context, 'events')
+    this.#checkpoint ??= await readIngestCheckpoint(context, { source: 'events', partition: 0 })
     while ((await new IngestRole(context).runOnce()) > 0);
     this.#model.ingest(clock.ms)
   }
@@ -300,7 +300,7 @@ class StackCase {
   /** As after a crash between the append of blocks and the advance of the checkpoint. */
   async replay(): Promise<void> {
     if (this.#checkpoint === null) return
-    await appendIngested(this.#platform.context, 'events', [], this.#checkpoint)
+    await appendIngested(this.#platform.context, { source: 'events', partition: 0 }, [], this.#checkpoint)
     await this.ingest()
     this.#checkpoint = null
   }

@@ -113,7 +113,7 @@ export class KafkaCluster {
         if (this.#closed || performance.now() > until)
           throw failStore(
             'TM_LOG_UNAVAILABLE',
-            `Kafka does not answer for ${what} (${String(error)}): it is tried again until it does`,
+            `Kafka does not answer for ${what} (${describe(error)}): it is tried again until it does`,
             { cause: error },
           )
         // A transaction ends within milliseconds; nothing has moved.
@@ -200,12 +200,29 @@ const PASSING = [
 
 function isPassing(error: unknown): boolean {
   if (error instanceof Passing) return true
+  if (isKafkaError(error, 'INVALID_RECORD')) return false
   if (PASSING.some((id) => isKafkaError(error, id))) return true
   return ['PLT_KFK_NETWORK', 'PLT_KFK_TIMEOUT'].some((code) => hasCode(error, code))
 }
 
 function hasCode(error: unknown, code: string): boolean {
   return findErrorBy(error as Error, 'code', code) !== null
+}
+
+/** The causes, each once: a client wraps what it met at every broker and every record. */
+export function describe(error: unknown): string {
+  const said = new Set<string>()
+  const visit = (one: unknown): void => {
+    if (!(one instanceof Error)) return
+    const inner = [
+      ...((one as { errors?: readonly unknown[] }).errors ?? []),
+      ...(one.cause === undefined ? [] : [one.cause]),
+    ]
+    if (inner.length === 0) said.add((one as { apiId?: string }).apiId ?? one.message)
+    inner.forEach(visit)
+  }
+  visit(error)
+  return [...said].slice(0, 3).join('; ')
 }
 
 /** Whether Kafka answered with this error, by its name in the protocol. */

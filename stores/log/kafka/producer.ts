@@ -1,7 +1,7 @@
 import { initProducerIdV4 } from '@platformatic/kafka'
 import { failStore } from '../../errors.ts'
 import type { AppendResult } from '../log.ts'
-import { isKafkaError } from './cluster.ts'
+import { describe, isKafkaError } from './cluster.ts'
 import type { KafkaCluster } from './cluster.ts'
 import type { Place } from './partitions.ts'
 import { laterSequence, produceBatch } from './produce.ts'
@@ -115,6 +115,12 @@ async function sendBatch(producing: Producing, append: PlacedAppend): Promise<Ap
         throw failStore(
           'TM_LOG_RECORD_TOO_LARGE',
           `topic ${topic} takes no records of ${values.reduce((sum, { length }) => sum + length, 0)} bytes: raise its max.message.bytes, or lower maxMessageBytes`,
+          { details: { topic, partition }, cause: error },
+        )
+      if (isKafkaError(error, 'INVALID_RECORD'))
+        throw failStore(
+          'TM_LOG_REFUSED',
+          `topic ${topic} takes no such records (${describe(error)}): a compacted topic takes none without a key, and is written by those who own it`,
           { details: { topic, partition }, cause: error },
         )
       throw error

@@ -12,7 +12,8 @@ const REFUSED: readonly (readonly [settings: string, problem: RegExp])[] = [
   ['{ partitions: 0 }', /partitions in tidemark.config.ts must be a whole number from 1 to 65536, found 0/],
   ["{ buckets: '8' }", /buckets .* found "8"/],
   ['{ port: 70000 }', /port .* from 0 to 65535, found 70000/],
-  ["{ log: 'kafka://b:9092' }", /log .* is "kafka:\/\/b:9092": this version has the embedded store only/],
+  ["{ log: 'pulsar://b:9092' }", /log .* must be 'embedded' or kafka:\/\/host:port,host:port, found "pulsar/],
+  ["{ log: 'kafka://b:1', clock: { from: '2001-06-01T00:00Z', rate: 1 } }", /clock is set, .* unset it, or log/],
   ["{ clock: '2001-06-01' }", /clock .* must be an object with from, rate, found "2001-06-01"/],
   ["{ clock: { from: '2001-06-01', rate: 1 } }", /from, which must be an ISO-8601 time with a time zone/],
   ["{ clock: { from: 'June Z', rate: 1 } }", /from, which must be an ISO-8601 time/],
@@ -45,7 +46,7 @@ test('the environment wins, and is named where it is wrong; an empty variable is
     online: 'redis://r',
   })
   for (const [variable, value] of [
-    ['TIDEMARK_LOG', 'kafka://k'],
+    ['TIDEMARK_LOG', 'pulsar://k'],
     ['TIDEMARK_ONLINE', 'memcached://m'],
     ['TIDEMARK_METADATA', 'mysql://m'],
     ['TIDEMARK_OBJECTS', 'gs://bucket'],

@@ -7,7 +7,7 @@ import { IngestRole } from '../../../streams/ingest/ingest.ts'
 import { viewProgress } from '../../../streams/apply/live-views.ts'
 import { bucketsOf } from '../../../streams/apply/partition-worker.ts'
 import { reportSources } from '../../../streams/status.ts'
-import { keyedTopic, sourceTopic } from '../../../streams/stream-context.ts'
+import { keyedTopic } from '../../../streams/stream-context.ts'
 import { STREAM_LIMITS } from '../../../streams/stream-limits.ts'
 import { partitionStatus } from '../../../streams/wait.ts'
 import { Platform } from '../../support/platform.ts'
@@ -64,7 +64,7 @@ class Flow {
         const at = (record * 7919 + i * NOTE_LENGTH) % (text.length - NOTE_LENGTH)
         return JSON.stringify({ card_id: `c${i % 3}`, amount: 1, note: text.slice(at, at + NOTE_LENGTH), at: NOW })
       })
-      await this.platform.context.log.append(sourceTopic('payments'), 0, [Buffer.from(lines.join('\n'))])
+      await this.platform.context.log.append('source.payments', 0, [Buffer.from(lines.join('\n'))])
     }
   }
 

@@ -2,10 +2,10 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Log } from '../../../stores/log/log.ts'
 import { replayDeadLetters } from '../../../streams/dead-letters/replay-dead-letters.ts'
+import { resumeSource } from '../../../streams/ingest/resume-source.ts'
 import { IngestRole } from '../../../streams/ingest/ingest.ts'
 import { StreamRole } from '../../../streams/stream-role.ts'
 import { readStopped } from '../../../streams/stopped-partitions.ts'
-import { sourceTopic } from '../../../streams/stream-context.ts'
 import type { StreamContext } from '../../../streams/stream-context.ts'
 import { sourceStatus } from '../../../streams/wait.ts'
 import { Platform } from '../../support/platform.ts'
@@ -60,7 +60,7 @@ test('an ingest that is killed after its append, then a schema that takes in wha
 test('a source that begins beyond its checkpoint stops with a code; other sources go on; a first read begins where the source does', async (context) => {
   const platform = await Platform.open(context, definitions('t.string()'))
   const { log } = platform.context
-  const topic = sourceTopic('payments')
+  const topic = 'source.payments'
   const send = async (): Promise<void> => {
     platform.clock.ms += 1000
     await platform.produce('payments', [{ card_id: 'a', note: '', paid_at: platform.clock.ms }])
@@ -87,7 +87,7 @@ test('a source that begins beyond its checkpoint stops with a code; other source
   assert.deepEqual([ingestedOffset, endOffset], [2, 4])
   // A role that starts anew, with what is missing in its place again, has nothing that stopped.
   await log.appendAll([], {
-    name: 'ingest/payments',
+    name: 'ingest/payments/0',
     value: Buffer.from(
       JSON.stringify({ incarnation: (await log.topic(topic))?.incarnation, nextOffset: 3, lastSent: {} }),
     ),
@@ -95,4 +95,29 @@ test('a source that begins beyond its checkpoint stops with a code; other source
   const next = new StreamRole(platform.context)
   while ((await next.runOnce()) > 0);
   assert.deepEqual([next.stopped.size, await readStopped(platform.context.metadata)], [0, []])
+})
+
+test('a source whose topic was made anew stops alone, and goes on with the new one when told to', async (context) => {
+  const platform = await Platform.open(context, definitions('t.string()'))
+  const { log } = platform.context
+  const event = (note: string) => ({ card_id: 'a', note, paid_at: platform.clock.ms })
+  await platform.produce('payments', [event('old')])
+  await platform.settle()
+  assert.deepEqual(await resumeSource(platform.context, 'payments'), [])
+  await log.deleteTopic('source.payments')
+  await log.createTopic('source.payments', { partitions: 1 })
+  await platform.produce('payments', [event('new'), event('new')])
+  await platform.produce('visits', [{ card_id: 'a', at: platform.clock.ms }])
+  const role = new StreamRole(platform.context)
+  while ((await role.runOnce()) > 0);
+  assert.deepEqual(
+    [...role.stopped].map(([name, { code }]) => [name, code]),
+    [['source.payments/0', 'TM_SOURCE_RECREATED']],
+  )
+  assert.deepEqual(await counts(platform), [1, 1])
+  const [resumed, ...others] = await resumeSource(platform.context, 'payments')
+  assert.deepEqual([resumed.code, resumed.nextOffset, others], ['TM_SOURCE_RECREATED', 0, []])
+  await platform.settle()
+  // Events of the old topic count, those of the new one too.
+  assert.deepEqual(await counts(platform), [3, 1])
 })
