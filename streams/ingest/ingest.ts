@@ -161,7 +161,14 @@ export class IngestRole {
     const at = { source: name, partition: place.partition }
     try {
       const { beganWith } = checkpoint
-      const next: IngestCheckpoint = { incarnation, nextOffset, lastSent, historyEnd, beganWith, rules: checkpoint.rules }
+      const next: IngestCheckpoint = {
+        incarnation,
+        nextOffset,
+        lastSent,
+        historyEnd,
+        beganWith,
+        rules: checkpoint.rules,
+      }
       const results = await appendIngested(this.#context, at, appends, next)
       this.#positions.moved(at, next)
       this.#recent?.add(blocks, results)

@@ -72,6 +72,8 @@ class KafkaLog implements Log {
   readonly #naming: Naming
   readonly #producer: KafkaProducer
   readonly #groups = new Map<string, Group>()
+  /** Topics of others that were asked for, by their names in the cluster. */
+  readonly #foreign = new Set<string>()
   #closed = false
 
   constructor(cluster: KafkaCluster, naming: Naming) {
@@ -178,18 +180,12 @@ class KafkaLog implements Log {
   }
 
   watch(): LogWatch {
-    return new KafkaLogWatch(() => this.#ends())
-  }
-
-  /** The ends of all partitions, as text. */
-  async #ends(): Promise<string> {
-    const topics = await this.#cluster.topics()
-    const places = topics.flatMap(({ name, leaders }) => leaders.map((_, partition) => ({ topic: name, partition })))
-    const ends = await this.#partitions.offsets(places, 'stable')
-    return places
-      .map(({ topic, partition }, i) => `${topic}/${partition}=${ends[i]}`)
-      .sort()
-      .join(' ')
+    return new KafkaLogWatch(this.#cluster, this.#partitions, async () => {
+      const { deployment } = this.#naming
+      const isWatched = ({ name }: ClusterTopic): boolean =>
+        portName(deployment, name) !== null || this.#foreign.has(name)
+      return (await this.#cluster.topics()).filter(isWatched)
+    })
   }
 
   now(): number {
@@ -229,6 +225,7 @@ class KafkaLog implements Log {
   }
 
   #named(name: string): string {
+    if (isForeign(name)) this.#foreign.add(clusterName('', name))
     return clusterName(this.#naming.deployment, name)
   }
 }
