@@ -1,4 +1,5 @@
 import { join } from 'node:path'
+import { COMPACTION } from '../streams/workers/ownership.ts'
 import { openTables } from '../stores/tables/open-tables.ts'
 import { CompactionRole } from '../streams/archive/compact-archive.ts'
 import type { StreamContext } from '../streams/stream-context.ts'
@@ -18,7 +19,7 @@ const MEMORY_MB_MAX = 1024
 /** Compacts the archive beside other roles until aborted. */
 export async function compactUntil(context: GatedContext, dataFolder: string, place: WorkPlace): Promise<void> {
   await withCompaction(context, dataFolder, (role) =>
-    repeatWork(place, 'compaction', COMPACT_EVERY_MS, () => role.runOnce(place.signal)),
+    repeatWork(place, COMPACTION, COMPACT_EVERY_MS, () => role.runOnce(place.signal)),
   )
 }
 

@@ -4,6 +4,7 @@ import { ArchiveRole } from '../streams/archive/archive.ts'
 import { StreamRole } from '../streams/stream-role.ts'
 import { createTopics } from '../streams/stream-context.ts'
 import type { StreamContext } from '../streams/stream-context.ts'
+import type { WorkerGroup } from '../streams/workers/worker-group.ts'
 import type { DataGates } from './data-gates.ts'
 import { isEngineAway } from './engine-waits.ts'
 import type { EngineWaits } from './engine-waits.ts'
@@ -28,21 +29,25 @@ interface Worker {
   readonly isHeldBack?: boolean
 }
 
-function createWorker(context: StreamContext, role: WorkRole): Worker {
-  return role === 'stream' ? new StreamRole(context) : new ArchiveRole(context)
+function createWorker(context: StreamContext, role: WorkRole, group: WorkerGroup | null = null): Worker {
+  return role === 'stream' ? new StreamRole(context, group) : new ArchiveRole(context, group)
 }
 
 /** The context of a role that works until it is told to stop. */
-export type WorkContext = StreamContext & { readonly gates: DataGates; readonly waits: EngineWaits }
+export type WorkContext = StreamContext & {
+  readonly gates: DataGates
+  readonly waits: EngineWaits
+  readonly group: WorkerGroup
+}
 
 /**
  * Runs a role until aborted; the step under way is finished and flushed, so an abort loses nothing and leaves nothing to repeat. While an engine is away the step that needs it is tried again: what the role holds in memory it holds on to,
  * but for what the failed step may have left half done.
  */
 export async function runWork(context: WorkContext, role: WorkRole, signal: AbortSignal): Promise<void> {
-  const { gates, waits } = context
+  const { gates, waits, group } = context
   await waits.through(role, signal, () => createTopics(context))
-  let worker = createWorker(context, role)
+  let worker = createWorker(context, role, group)
   let generation: number | null = null
   const reported = new Set<string>()
   const changed = new UntilChanged(context)
@@ -53,7 +58,7 @@ export async function runWork(context: WorkContext, role: WorkRole, signal: Abor
       await changed.mark()
       // History was changed: what the worker holds in memory is of the old one.
       if (generation !== null && work.generation !== generation) {
-        worker = createWorker(context, role)
+        worker = createWorker(context, role, group)
         reported.clear()
       }
       generation = work.generation

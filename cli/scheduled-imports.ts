@@ -1,6 +1,7 @@
 import { openTableFiles } from '../stores/table-files/open-table-files.ts'
 import { ScheduledImports } from '../streams/imports/scheduled-imports.ts'
 import type { ScheduledRun, ScheduleEvent } from '../streams/imports/schedule-progress.ts'
+import { SCHEDULED_IMPORTS } from '../streams/workers/ownership.ts'
 import { describeAccepted } from './commands/describe-accepted.ts'
 import { describeScheduleEvent } from './commands/describe-schedules.ts'
 import type { Project } from './open-project.ts'
@@ -30,7 +31,7 @@ export async function importUntil(project: Project, place: WorkPlace, log: LogLi
   const files = openTableFiles({ folder: directory, wallClock: Date.now, temporaryPath })
   try {
     const imports = new ScheduledImports(project, { files, now, onRun, onEvent })
-    await repeatWork(place, 'scheduled imports', LOOK_EVERY_MS, () => imports.runOnce(place.signal))
+    await repeatWork(place, SCHEDULED_IMPORTS, LOOK_EVERY_MS, () => imports.runOnce(place.signal))
   } finally {
     await files.close()
   }

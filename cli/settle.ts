@@ -3,9 +3,11 @@ import type { ProcessLock } from '../stores/process-lock.ts'
 import { compactOnce } from './compaction.ts'
 import type { Project } from './open-project.ts'
 import { isRoleRunning } from './presence.ts'
+import { isGone } from './roles/own-worker.ts'
 import { LeaseWatch, tryRoleLease } from './roles/role-lease.ts'
 import { drain } from './run-roles.ts'
 import type { WorkRole } from './run-roles.ts'
+import { livingWorkers } from '../streams/workers/worker-group.ts'
 
 const POLL_MS = 20
 
@@ -22,7 +24,7 @@ export async function settle(project: Project, options: SettleOptions = {}): Pro
   const held: { role: WorkRole; lock: ProcessLock }[] = []
   try {
     for (const role of ['stream', 'archive'] as const) {
-      const lock = await takeOver(project.dataFolder, role, options.signal)
+      const lock = await takeOver(project, role, options.signal)
       if (lock !== null) held.push({ role, lock })
     }
     if (held.length > 0) await drain(project, { ...options, gates: project.gates, roles: held.map(({ role }) => role) })
@@ -34,7 +36,7 @@ export async function settle(project: Project, options: SettleOptions = {}): Pro
 
 /** Does a part of a role's work, unless a running role does it anyway. */
 export async function doing(project: Project, role: WorkRole, work: () => Promise<void>): Promise<void> {
-  const lock = await takeOver(project.dataFolder, role)
+  const lock = await takeOver(project, role)
   if (lock === null) return
   try {
     await work()
@@ -44,12 +46,18 @@ export async function doing(project: Project, role: WorkRole, work: () => Promis
 }
 
 /** The right to do a role's work, once another command that does it has finished; null: a running role does it. */
-async function takeOver(dataFolder: string, role: WorkRole, signal?: AbortSignal): Promise<ProcessLock | null> {
+async function takeOver(
+  { dataFolder, metadata }: Project,
+  role: WorkRole,
+  signal?: AbortSignal,
+): Promise<ProcessLock | null> {
   const watch = new LeaseWatch(dataFolder, role, {
     killed: (pid) => process.stderr.write(`TM_ROLE_STUCK: process ${pid} hung and was ended (nothing is lost)\n`),
   })
   while (signal?.aborted !== true) {
     if (await isRoleRunning(dataFolder, role)) return null
+    // On another machine.
+    if ((await livingWorkers(metadata.leases, role)).some((worker) => !isGone(worker))) return null
     const lock = tryRoleLease(dataFolder, role)
     if (lock !== null) return lock
     watch.poll()

@@ -28,10 +28,14 @@ export async function publishStopped(
   }
 }
 
-/** Nothing has stopped: a role that starts anew tries every partition again. */
-export async function forgetStopped(metadata: MetadataStore, role: Role): Promise<void> {
+/** Nothing has stopped, of all or of some: who takes a partition on tries it again. */
+export async function forgetStopped(
+  metadata: MetadataStore,
+  role: Role,
+  isForgotten: (partition: string) => boolean = () => true,
+): Promise<void> {
   for (const { partition } of await readStopped(metadata, role))
-    await metadata.writeProgress(SCOPES[role], partition, null)
+    if (isForgotten(partition)) await metadata.writeProgress(SCOPES[role], partition, null)
 }
 
 /** In a role; without one, in any, what stopped for the same cause in both once. */

@@ -4,20 +4,22 @@ import { describeSchedules } from './describe-schedules.ts'
 import type { KeyedLogReport, SourceReport } from '../../streams/status.ts'
 import type { StoppedPartition } from '../../streams/stopped-partitions.ts'
 import type { ViewProgress } from '../../streams/apply/live-views.ts'
-import type { PartitionStatus } from '../../streams/wait.ts'
 import { describeCount, describeMs, describeTime } from '../terminal/describe-amounts.ts'
 import { paint } from '../terminal/style.ts'
 import { formatTable } from '../terminal/table.ts'
 import { buildingRows } from './describe-building.ts'
+import { describePartitions, describeWorkers } from './describe-workers.ts'
 import type { Presence } from '../presence.ts'
 import type { Status } from './read-status.ts'
 
 /** What `status` says to people. `verbose`: partitions too. */
 export function describeStatus(status: Status, verbose: boolean): string[] {
-  const { sources, keyedLogs, partitions } = status
+  const { sources, keyedLogs, partitions, parts } = status
+  const workers = describeWorkers(parts)
   return [
     ...describeProcesses(status),
     ...describeOwners(status),
+    ...(workers.length === 0 ? [] : ['', ...workers]),
     ...(sources.length === 0 ? ['Nothing is registered: run `tidemark apply`.'] : ['', ...describeSources(sources)]),
     ...(keyedLogs.length === 0 ? [] : ['', ...describeKeyedLogs(keyedLogs)]),
     ...describeBuilding(status.views),
@@ -26,7 +28,7 @@ export function describeStatus(status: Status, verbose: boolean): string[] {
     ...describeStored(status),
     ...describeFailures(status.functionFailures),
     ...describeStopped(status.stopped),
-    ...(verbose && partitions.length > 0 ? ['', ...describePartitions(partitions)] : []),
+    ...(verbose && partitions.length > 0 ? ['', ...describePartitions(partitions, parts)] : []),
   ]
 }
 
@@ -160,14 +162,4 @@ function describeStopped(stopped: readonly StoppedPartition[]): string[] {
   if (stopped.length === 0) return []
   const rows = stopped.map(({ partition, code, message }) => [partition, paint('red', code), message])
   return ['', ...formatTable(['partition stopped', 'code', ''], rows)]
-}
-
-function describePartitions(partitions: readonly PartitionStatus[]): string[] {
-  const rows = partitions.map(({ keyedLog, partition, endOffset, appliedOffset, archivedOffset }) => [
-    `${keyedLog}/${partition}`,
-    String(endOffset),
-    String(appliedOffset),
-    String(archivedOffset),
-  ])
-  return formatTable(['partition', 'end', 'applied', 'archived'], rows)
 }

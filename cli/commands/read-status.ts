@@ -9,6 +9,8 @@ import { reportKeyedLogs, reportSources } from '../../streams/status.ts'
 import type { KeyedLogReport, SourceReport } from '../../streams/status.ts'
 import { readStopped } from '../../streams/stopped-partitions.ts'
 import type { StoppedPartition } from '../../streams/stopped-partitions.ts'
+import { readPartOwners } from '../../streams/workers/worker-group.ts'
+import type { PartOwner } from '../../streams/workers/worker-group.ts'
 import { viewProgress } from '../../streams/apply/live-views.ts'
 import type { ViewProgress } from '../../streams/apply/live-views.ts'
 import { partitionStatus } from '../../streams/wait.ts'
@@ -20,7 +22,7 @@ import { readExpiredKeys } from '../../streams/apply/expired-keys.ts'
 import type { Project } from '../open-project.ts'
 import { livePresences } from '../presence.ts'
 import type { Presence } from '../presence.ts'
-import { roleOwner } from '../roles/role-lease.ts'
+import { roleOwners } from '../roles/role-lease.ts'
 import type { RoleOwner } from '../roles/role-lease.ts'
 
 export interface Status {
@@ -32,6 +34,8 @@ export interface Status {
   readonly processes: readonly Presence[]
   /** Who streams and who archives now: a role, or a command that does it itself. */
   readonly owners: readonly RoleOwner[]
+  /** Which worker, on whichever machine, has which part of the streams' and the archive's work. */
+  readonly parts: readonly PartOwner[]
   readonly ingestLagRecords: number
   readonly sources: readonly SourceReport[]
   readonly keyedLogs: readonly KeyedLogReport[]
@@ -78,7 +82,8 @@ export async function readStatus(project: Project): Promise<Status> {
     now: Math.floor(project.now()),
     simulatedClock: project.isClockSimulated,
     processes,
-    owners: (['stream', 'archive'] as const).flatMap((role) => roleOwner(project.dataFolder, role) ?? []),
+    owners: (['stream', 'archive'] as const).flatMap((role) => roleOwners(project.dataFolder, role)),
+    parts: await readPartOwners(project.metadata.leases),
     ingestLagRecords,
     sources,
     keyedLogs: await reportKeyedLogs(project, partitions, freshness),

@@ -1,18 +1,20 @@
-import { execFileSync } from 'node:child_process'
-import { readFileSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs'
+import { globSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { tryProcessLock } from '../../stores/process-lock.ts'
 import type { ProcessLock } from '../../stores/process-lock.ts'
+import { SharedLockFile } from '../../stores/shared-lock.ts'
 import type { WorkRole } from '../run-roles.ts'
+import { ownStart, startOf } from './process-start.ts'
 import { roleLockPath } from './role-lock.ts'
 
 /** An owner that has not renewed its lease for this long hangs. */
 export const LEASE_MS = 15_000
 const RENEWALS = 10
 const POLL_MS = 20
+const WATCH_EVERY_MS = 250
 /** What one poll counts at most: a machine that slept is no reason. */
-const COUNTED_MS_MAX = 250
+const COUNTED_MS_MAX = 500
 
 /** The process that a lease names. A pid alone may be another process's by now. */
 interface LeaseOwner {
@@ -21,13 +23,24 @@ interface LeaseOwner {
   readonly startedAt: string | null
 }
 
-const leasePath = (dataFolder: string, role: WorkRole): string => join(dataFolder, 'run', `${role}.lease`)
+const leasePath = (dataFolder: string, role: WorkRole, pid: number): string =>
+  join(dataFolder, 'run', `${role}.${pid}.lease`)
 
-/** The right to do a role's work, renewed as long as this process's event loop turns; null while another process has it. */
+function leasePaths(dataFolder: string, role: WorkRole): string[] {
+  const folder = join(dataFolder, 'run')
+  return globSync(`${role}.*.lease`, { cwd: folder })
+    .sort()
+    .map((name) => join(folder, name))
+}
+
+/** The right to do a role's work alone, renewed as long as this process's event loop turns; null while others do it. */
 export function tryRoleLease(dataFolder: string, role: WorkRole, leaseMs: number = LEASE_MS): ProcessLock | null {
   const lock = tryProcessLock(roleLockPath(dataFolder, role))
-  if (lock === null) return null
-  const path = leasePath(dataFolder, role)
+  return lock === null ? null : renewed(dataFolder, role, lock, leaseMs)
+}
+
+function renewed(dataFolder: string, role: WorkRole, lock: ProcessLock, leaseMs: number): ProcessLock {
+  const path = leasePath(dataFolder, role, process.pid)
   const owner: LeaseOwner = { pid: process.pid, startedAt: ownStart() }
   writeFileSync(path, JSON.stringify(owner))
   const timer = setInterval(() => {
@@ -46,62 +59,79 @@ export function tryRoleLease(dataFolder: string, role: WorkRole, leaseMs: number
   }
 }
 
+export interface LeaseWatchOptions {
+  readonly leaseMs?: number
+  /** Told the pid of an owner that was ended. */
+  readonly killed: (pid: number) => void
+}
+
 /**
- * Waits for another owner, and ends one that hangs: a process that was stopped, or whose event loop does not turn, may hold locks of the stores for ever, so that nobody could
+ * Watches the other owners on this machine, and ends one that hangs: a process that was stopped, or whose event loop does not turn, may hold locks of the stores for ever, so that nobody could
  * write beside it; killed, it holds nothing, and nothing is lost.
  */
 export class LeaseWatch {
-  readonly #path: string
+  readonly #dataFolder: string
+  readonly #role: WorkRole
   readonly #leaseMs: number
   readonly #killed: (pid: number) => void
-  #renewedAt = -1
-  #silentMs = 0
+  readonly #silent = new Map<string, { renewedAt: number; ms: number }>()
   #polledAt = 0
 
-  /** `killed`: told the owner's pid. */
-  constructor(
-    dataFolder: string,
-    role: WorkRole,
-    { leaseMs = LEASE_MS, killed }: { readonly leaseMs?: number; readonly killed: (pid: number) => void },
-  ) {
-    this.#path = leasePath(dataFolder, role)
+  constructor(dataFolder: string, role: WorkRole, { leaseMs = LEASE_MS, killed }: LeaseWatchOptions) {
+    this.#dataFolder = dataFolder
+    this.#role = role
     this.#leaseMs = leaseMs
     this.#killed = killed
   }
 
-  /** To be called again and again while another owner holds the lease. */
+  /** To be called again and again. */
   poll(): void {
-    const renewedAt = statSync(this.#path, { throwIfNoEntry: false })?.mtimeMs ?? 0
     const now = performance.now()
-    if (renewedAt === this.#renewedAt) this.#silentMs += Math.min(now - this.#polledAt, COUNTED_MS_MAX)
-    else this.#silentMs = 0
-    this.#renewedAt = renewedAt
+    const passed = Math.min(now - this.#polledAt, COUNTED_MS_MAX)
     this.#polledAt = now
-    if (this.#silentMs < this.#leaseMs) return
-    this.#silentMs = 0
-    const owner = readOwner(this.#path)
-    if (owner !== null && owner.pid !== process.pid && kill(owner.pid)) this.#killed(owner.pid)
+    for (const path of leasePaths(this.#dataFolder, this.#role)) {
+      const renewedAt = statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? 0
+      const seen = this.#silent.get(path)
+      const ms = seen?.renewedAt === renewedAt ? seen.ms + passed : 0
+      this.#silent.set(path, { renewedAt, ms })
+      if (ms < this.#leaseMs) continue
+      this.#silent.delete(path)
+      const owner = readOwner(path)
+      // Of a process that is gone nothing but the file is left.
+      if (owner === null) rmSync(path, { force: true })
+      else if (owner.pid !== process.pid && kill(owner.pid)) this.#killed(owner.pid)
+    }
   }
 }
 
-/** Waits for the lease; null if aborted first. `killed`: see `LeaseWatch`. */
-export async function waitForRoleLease(
+/** Joins those who do a role's work, once nobody does it alone; null if aborted first. Watches the others from then on. */
+export async function joinRole(
   dataFolder: string,
   role: WorkRole,
   signal: AbortSignal,
-  options: { readonly leaseMs?: number; readonly killed: (pid: number) => void },
+  options: LeaseWatchOptions,
 ): Promise<ProcessLock | null> {
   const watch = new LeaseWatch(dataFolder, role, options)
+  const file = new SharedLockFile(roleLockPath(dataFolder, role))
   while (!signal.aborted) {
-    const lease = tryRoleLease(dataFolder, role, options.leaseMs)
-    if (lease !== null) return lease
+    const share = file.tryShared()
+    if (share !== null) {
+      const lease = renewed(dataFolder, role, share, options.leaseMs ?? LEASE_MS)
+      const timer = setInterval(() => watch.poll(), WATCH_EVERY_MS).unref()
+      return {
+        release: () => {
+          clearInterval(timer)
+          lease.release()
+        },
+      }
+    }
     watch.poll()
     await pause(POLL_MS, undefined, { signal }).catch(() => {})
   }
   return null
 }
 
-/** Who does a role's work, as `status` shows it. */
+/** Who does a role's work on this machine, as `status` shows it. */
 export interface RoleOwner {
   readonly role: WorkRole
   readonly pid: number
@@ -110,14 +140,14 @@ export interface RoleOwner {
   readonly hangs: boolean
 }
 
-/** null: nobody does it. */
-export function roleOwner(dataFolder: string, role: WorkRole, leaseMs: number = LEASE_MS): RoleOwner | null {
-  const path = leasePath(dataFolder, role)
-  const owner = readOwner(path)
-  const renewed = statSync(path, { throwIfNoEntry: false })
-  if (owner === null || renewed === undefined) return null
-  const silentMs = Math.max(0, Math.floor(Date.now() - renewed.mtimeMs))
-  return { role, pid: owner.pid, silentMs, hangs: silentMs >= leaseMs }
+export function roleOwners(dataFolder: string, role: WorkRole, leaseMs: number = LEASE_MS): RoleOwner[] {
+  return leasePaths(dataFolder, role).flatMap((path) => {
+    const owner = readOwner(path)
+    const renewal = statSync(path, { throwIfNoEntry: false })
+    if (owner === null || renewal === undefined) return []
+    const silentMs = Math.max(0, Math.floor(Date.now() - renewal.mtimeMs))
+    return [{ role, pid: owner.pid, silentMs, hangs: silentMs >= leaseMs }]
+  })
 }
 
 /** null where the process that the lease names is gone. */
@@ -137,21 +167,4 @@ function kill(pid: number): boolean {
   } catch {
     return false
   }
-}
-
-function ownStart(): string | null {
-  try {
-    return startOf(process.pid)
-  } catch {
-    return null
-  }
-}
-
-/** When a process began, as its system says it: with the pid, what no other process has. Throws where there is none. */
-function startOf(pid: number): string {
-  if (process.platform !== 'linux')
-    return execFileSync('ps', ['-o', 'lstart=', '-p', String(pid)], { encoding: 'utf8' }).trim()
-  // After the name, which may hold anything: state, then 18 numbers, then the start in clock ticks since boot.
-  const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
-  return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19]
 }

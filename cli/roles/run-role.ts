@@ -14,7 +14,8 @@ import { importUntil } from '../scheduled-imports.ts'
 import { serve } from '../serve.ts'
 import { aborted, stopSignal } from '../stop-signal.ts'
 import type { LogLines } from '../terminal/log-lines.ts'
-import { waitForRoleLease } from './role-lease.ts'
+import { joinWorkers } from './own-worker.ts'
+import { joinRole } from './role-lease.ts'
 import type { RoleName } from './role-messages.ts'
 import { ALL_WELL, supervision } from './supervision.ts'
 import type { Supervision } from './supervision.ts'
@@ -29,8 +30,10 @@ export interface RoleOptions {
   /** Of `serve`; null: the project's. */
   readonly port: number | null
   readonly log: LogLines
-  /** A process that holds the role's lease and has not renewed it for this long is ended. Default: 15 s. */
+  /** A process of the same role and data folder that has not renewed its lease for this long is ended. Default: 15 s. */
   readonly leaseMs?: number
+  /** Of a worker's parts (see `WORKER_LEASE_MS`). */
+  readonly workerLeaseMs?: number
 }
 
 /** Runs one role in this process until it is told to stop: alone, or under a `tidemark start`. */
@@ -111,37 +114,40 @@ async function serveUntil(
   await server.stop()
 }
 
-/** One process at a time streams a data folder, and one archives; a second stands by and takes over when the first ends, or hangs. */
+/** Processes of a role share its work; one waits only while a command does that work alone. */
 async function workUntil(
   project: Project & { readonly waits: EngineWaits },
   role: WorkRole,
   signal: AbortSignal,
-  { ready, log, leaseMs }: Pick<RoleOptions, 'log' | 'leaseMs'> & { readonly ready: (url: null) => void },
+  { ready, log, leaseMs, workerLeaseMs }: RoleOptions & { readonly ready: (url: null) => void },
 ): Promise<void> {
   const standby = setTimeout(() => {
-    log('info', role, 'another process does this on the data folder: standing by to take over')
+    log('info', role, 'a command does this on the data folder now: standing by')
     ready(null)
   }, STANDBY_AFTER_MS)
   const killed = (pid: number): void =>
     log(
       'warn',
       role,
-      `TM_ROLE_STUCK: process ${pid} did this and hung: it was ended (nothing is lost), this one goes on`,
+      `TM_ROLE_STUCK: process ${pid} did this too and hung: it was ended (nothing is lost), others go on`,
+      { code: 'TM_ROLE_STUCK' },
     )
-  const lock = await waitForRoleLease(project.dataFolder, role, signal, { leaseMs, killed })
+  const share = await joinRole(project.dataFolder, role, signal, { leaseMs, killed })
   clearTimeout(standby)
-  if (lock === null) return
+  if (share === null) return
+  const group = joinWorkers(project, role, workerLeaseMs)
   try {
     if (role === 'archive') yieldToOthers()
     ready(null)
-    const place = { ...project, signal }
+    const place = { ...project, group, signal }
     const beside =
       role === 'archive'
         ? [compactUntil(project, project.dataFolder, place), importUntil(project, place, log)]
         : [dropParkedUntil(project, place, log)]
-    await Promise.all([runWork(project, role, signal), ...beside])
+    await Promise.all([runWork(place, role, signal), ...beside])
   } finally {
-    lock.release()
+    await group.close()
+    share.release()
   }
 }
 

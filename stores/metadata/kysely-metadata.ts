@@ -1,4 +1,5 @@
-import type { Kysely } from 'kysely'
+import type { Expression, Kysely } from 'kysely'
+import { Leases } from './leases.ts'
 import type { MetadataStore } from './metadata-store.ts'
 import type { MetadataTables } from './tables.ts'
 
@@ -7,11 +8,14 @@ export class KyselyMetadata implements MetadataStore {
   readonly db: Kysely<MetadataTables>
   /** See `MetadataStore.version`. */
   readonly version: () => Promise<number>
+  readonly leases: Leases
   #closed = false
 
-  constructor(db: Kysely<MetadataTables>, version: () => Promise<number>) {
+  /** `now`: epoch ms by the database's clock. */
+  constructor(db: Kysely<MetadataTables>, version: () => Promise<number>, now: Expression<number>) {
     this.db = db
     this.version = version
+    this.leases = new Leases(db, now)
   }
 
   async readProgress<T>(scope: string, key: string): Promise<T | null> {

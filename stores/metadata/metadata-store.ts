@@ -1,4 +1,5 @@
 import type { Kysely } from 'kysely'
+import type { Leases } from './leases.ts'
 import type { MetadataTables } from './tables.ts'
 
 /** The metadata port: a Kysely database whose tables every adapter migrates to the same version, and small durable checkpoints. */
@@ -11,5 +12,6 @@ export interface MetadataStore {
   listProgress<T>(scope: string): Promise<ReadonlyMap<string, T>>
   /** Another number once another process has changed something. Cheap. */
   version(): Promise<number>
+  readonly leases: Leases
   close(): Promise<void>
 }

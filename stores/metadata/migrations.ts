@@ -57,4 +57,15 @@ export const MIGRATIONS: readonly ((db: Kysely<unknown>, dialect: SchemaDialect)
       .addColumn('moved_at', 'bigint', (c) => c.notNull())
       .execute()
   },
+  async (db, { text }) => {
+    await db.schema
+      .createTable('leases')
+      .addColumn('scope', text, (c) => c.notNull())
+      .addColumn('name', text, (c) => c.notNull())
+      .addColumn('holder', text, (c) => c.notNull())
+      .addColumn('data', text, (c) => c.notNull())
+      .addColumn('ends_at', 'bigint', (c) => c.notNull())
+      .addPrimaryKeyConstraint('leases_key', ['scope', 'name'])
+      .execute()
+  },
 ]

@@ -20,6 +20,8 @@ export interface MetadataTables {
   serving_aliases: { name: string; version: string }
   /** Every move of a serving alias, in order. */
   serving_history: { number: Generated<number>; name: string; version: string; moved_at: number }
+  /** See `Leases`. */
+  leases: { scope: string; name: string; holder: string; data: string; ends_at: number }
   /** Descriptive data of the current definition (owner, tags, description, freshness): JSON. */
   catalog: { kind: string; name: string; data: string }
 }

@@ -8,6 +8,8 @@ import { KeyedPartition } from './keyed-partition.ts'
 import { moveServingAliases } from './live-views.ts'
 import type { RecentBlocks } from '../blocks/recent-blocks.ts'
 import { FedLogs, openFeeds } from '../feeds/source-feeds.ts'
+import { keyedPart, OWNS_ALL } from '../workers/ownership.ts'
+import type { Ownership } from '../workers/ownership.ts'
 import { usedSources } from '../stream-context.ts'
 import type { StreamContext } from '../stream-context.ts'
 
@@ -42,13 +44,15 @@ export class ApplyRole {
   readonly #context: StreamContext
   readonly #recent: RecentBlocks | null
   readonly #fed: FedLogs
+  readonly #ownership: Ownership
   readonly #owned = new Map<string, Owned>()
   /** Partitions that stopped, with the cause, by name. */
   readonly #stopped = new Map<string, TidemarkError>()
 
   /** `recent` has blocks that ingest beside it has just appended. */
-  constructor(context: StreamContext, recent: RecentBlocks | null = null) {
+  constructor(context: StreamContext, recent: RecentBlocks | null = null, ownership: Ownership = OWNS_ALL) {
     this.#context = context
+    this.#ownership = ownership
     this.#fed = new FedLogs(context.log)
     this.#recent = recent
   }
@@ -75,7 +79,7 @@ export class ApplyRole {
     let due = 0
     for (const keyedLog of await this.#fed.among(await this.#context.registry.keyedLogs())) {
       for (let partition = 0; partition < this.#context.partitions; partition++) {
-        const name = `${keyedLog.name}/${partition}`
+        const name = keyedPart(keyedLog.name, partition)
         moved += await this.#step(name, keyedLog, partition, hold)
         due += this.#owned.get(name)?.partition.dueEntities ?? 0
         if (due < ROUND_ENTITIES_MAX) continue
@@ -102,15 +106,22 @@ export class ApplyRole {
     }
   }
 
+  /** Flushes what was applied of these partitions, which are to be another worker's. */
+  async letGo(names: readonly string[]): Promise<void> {
+    await this.#flush(true, new Set(names))
+    for (const name of names) this.#forget(name)
+  }
+
   /** Flushes what was applied, of every partition owned. One that another worker has taken over is let go. */
   async settle(): Promise<void> {
     await this.#flush(true)
   }
 
-  /** Flushes what is due, of every partition owned, or (`settle`) all that was applied. Returns how many partitions were taken over by others. */
-  async #flush(settle: boolean): Promise<number> {
+  /** Flushes what is due, of every partition owned or of those named, or (`settle`) all that was applied. Returns how many partitions were taken over by others. */
+  async #flush(settle: boolean, names: { has(name: string): boolean } = this.#owned): Promise<number> {
     const due: Due[] = []
     for (const [name, { partition }] of this.#owned) {
+      if (!names.has(name)) continue
       const pending = partition.takeFlush(settle)
       if (pending !== null) due.push({ name, partition, pending })
     }
@@ -149,7 +160,9 @@ export class ApplyRole {
 
   /** Applies and builds on; what is to be flushed then is left to the round. */
   async #step(name: string, keyedLog: KeyedLog, number: number, hold: boolean): Promise<number> {
-    if (this.#stopped.has(name)) return 0
+    // What was applied and not flushed is the next owner's to apply.
+    if (!this.#ownership.owns(name)) this.#forget(name)
+    if (this.#stopped.has(name) || !this.#ownership.owns(name)) return 0
     try {
       const owned = await this.#ownedAs(name, keyedLog, number)
       const moved = (await owned.partition.applyOnce(hold)) + (await owned.partition.backfillOnce())
@@ -158,6 +171,11 @@ export class ApplyRole {
     } catch (error) {
       return this.#failed(name, error)
     }
+  }
+
+  #forget(name: string): void {
+    this.#owned.delete(name)
+    this.#stopped.delete(name)
   }
 
   /** A partition that another worker has taken over is let go, and claimed again in the next round. One that cannot go on stops alone. */

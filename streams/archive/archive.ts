@@ -11,6 +11,10 @@ import { readKeyedRecord } from '../blocks/keyed-reader.ts'
 import { OriginFilter } from '../blocks/origin-filter.ts'
 import { FedLogs } from '../feeds/source-feeds.ts'
 import { forgetStopped, publishStopped } from '../stopped-partitions.ts'
+import { keyedPart, OWNS_ALL } from '../workers/ownership.ts'
+import type { Ownership } from '../workers/ownership.ts'
+import { archiveParts } from '../workers/parts.ts'
+import type { WorkerGroup } from '../workers/worker-group.ts'
 import { keyedTopic } from '../stream-context.ts'
 import type { StreamContext } from '../stream-context.ts'
 
@@ -25,6 +29,8 @@ const NOTHING: ArchiveProgress = { nextOffset: 0, nextFileOffset: 0, completeUnt
 /** Keyed logs → Parquet files with names that follow from their first offset. */
 export class ArchiveRole {
   readonly #context: StreamContext
+  readonly #group: WorkerGroup | null
+  readonly #ownership: Ownership
   readonly #fed: FedLogs
   /** Partitions whose progress was compared with the files since this process began. */
   readonly #compared = new Set<string>()
@@ -34,8 +40,11 @@ export class ArchiveRole {
   /** What other processes were told of `stopped`; null: nothing yet. */
   #published: Set<string> | null = null
 
-  constructor(context: StreamContext) {
+  /** `group`: the workers who share the work; without one this process does it all. */
+  constructor(context: StreamContext, group: WorkerGroup | null = null) {
     this.#context = context
+    this.#group = group
+    this.#ownership = group ?? OWNS_ALL
     this.#fed = new FedLogs(context.log)
   }
 
@@ -48,9 +57,10 @@ export class ArchiveRole {
   async runOnce(): Promise<number> {
     const { metadata } = this.#context
     if (this.#published === null) {
-      await forgetStopped(metadata, 'archive')
+      if (this.#group === null) await forgetStopped(metadata, 'archive')
       this.#published = new Set()
     }
+    await this.#turn()
     const fresh = this.#isFirst
     this.#isFirst = false
     let archived = 0
@@ -64,9 +74,27 @@ export class ArchiveRole {
     return archived
   }
 
+  async #turn(): Promise<void> {
+    const letGo = async (parts: readonly string[]): Promise<void> => this.letGo(parts)
+    const taken = (await this.#group?.turn(() => archiveParts(this.#context), letGo)) ?? []
+    const isNew = new Set(taken)
+    if (isNew.size > 0) await forgetStopped(this.#context.metadata, 'archive', (name) => isNew.has(name))
+  }
+
+  /** These partitions are to be another worker's: nothing of them is under way between two rounds. */
+  letGo(names: Iterable<string>): void {
+    for (const name of names) {
+      this.#stopped.delete(name)
+      this.#published?.delete(name)
+      this.#looked.delete(name)
+      this.#compared.delete(name)
+    }
+  }
+
   async #step(keyedLog: KeyedLog, partition: number, settled: number): Promise<number> {
-    const name = `${keyedLog.name}/${partition}`
-    if (this.#stopped.has(name)) return 0
+    const name = keyedPart(keyedLog.name, partition)
+    if (!this.#ownership.owns(name)) this.letGo([name])
+    if (this.#stopped.has(name) || !this.#ownership.owns(name)) return 0
     try {
       return await this.#archive(keyedLog, partition, settled)
     } catch (error) {
@@ -98,7 +126,7 @@ export class ArchiveRole {
 
   /** Progress as the files have it: a crash may have come between a file's commit and the progress written after it. */
   async #committed(place: PartitionPlace, held: ArchiveProgress): Promise<ArchiveProgress> {
-    const key = archiveFileName(place, 0, 0)
+    const key = keyedPart(place.keyedLog, place.partition)
     if (this.#compared.has(key)) return held
     const last = (await archiveFiles(this.#context, place)).at(-1)
     this.#compared.add(key)

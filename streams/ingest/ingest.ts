@@ -21,6 +21,8 @@ import type { RecentBlocks } from '../blocks/recent-blocks.ts'
 import { isConflict, openFeeds } from '../feeds/source-feeds.ts'
 import type { OpenFeeds, SourceFeeds } from '../feeds/source-feeds.ts'
 import { rulesAt } from '../feeds/take-over-rules.ts'
+import { OWNS_ALL, partOf, sourcePart } from '../workers/ownership.ts'
+import type { Ownership } from '../workers/ownership.ts'
 import { limitsOf, sourceTopic, usedSources } from '../stream-context.ts'
 import type { StreamContext } from '../stream-context.ts'
 
@@ -49,6 +51,7 @@ interface Converted {
 export class IngestRole {
   readonly #context: StreamContext
   readonly #recent: RecentBlocks | null
+  readonly #ownership: Ownership
   readonly #feeds = new Map<string, SourceFeeds>()
   readonly #decoders = new Map<string, { readonly schema: string; readonly decoder: RecordDecoder }>()
   /** Source partitions that stopped, with the cause, by name. */
@@ -64,7 +67,9 @@ export class IngestRole {
     context: StreamContext,
     recent: RecentBlocks | null = null,
     pressure: BackPressure = new BackPressure(context),
+    ownership: Ownership = OWNS_ALL,
   ) {
+    this.#ownership = ownership
     this.#context = context
     this.#recent = recent
     this.#pressure = pressure
@@ -85,8 +90,21 @@ export class IngestRole {
   async runOnce(): Promise<number> {
     let moved = 0
     this.#isBehind = false
-    for (const source of await usedSources(this.#context)) moved += await this.#ingest(source)
+    for (const source of await usedSources(this.#context)) {
+      const name = sourceLogName(source)
+      if (this.#ownership.owns(sourcePart(name))) moved += await this.#ingest(source)
+      else this.letGo([name])
+    }
     return moved
+  }
+
+  /** Sources, by log name, that are to be another worker's: nothing of them is under way between two rounds, and where they stand is to be read again. */
+  letGo(sources: readonly string[]): void {
+    for (const source of sources) {
+      this.#positions.forgetSource(source)
+      this.#held?.delete(source)
+      for (const name of this.#stopped.keys()) if (partOf(name) === sourcePart(source)) this.#stopped.delete(name)
+    }
   }
 
   /** Source partitions (`source.<name>/<number>`) that stopped for good, each with its cause; all others go on. */
@@ -185,7 +203,8 @@ export class IngestRole {
     const { log, metadata } = this.#context
     if (this.#held === null) {
       this.#held = new Map()
-      for (const name of (await readHeldBack(metadata)).keys()) await publishHeldBack(metadata, name, null)
+      for (const name of (await readHeldBack(metadata)).keys())
+        if (this.#ownership.owns(sourcePart(name))) await publishHeldBack(metadata, name, null)
     }
     if (this.#held.get(source)?.by === held?.by) return
     if (held === null) this.#held.delete(source)

@@ -50,6 +50,51 @@ export function metadataContract(
   })
 
   test(
+    `${name}: a lease has one holder, until it is let go of or has ended by the database's clock`,
+    { skip },
+    async (context) => {
+      const { open } = await fixture(context)
+      const [a, b] = [(await open()).leases, (await open()).leases]
+      const ms = 60_000
+      const taken = await Promise.all(
+        Array.from({ length: 8 }, (_, i) => (i % 2 === 0 ? a : b).hold('s', ['x'], `h${i}`, { ms, data: String(i) })),
+      )
+      assert.equal(taken.flat().length, 1, 'one of those that ask at once')
+      const holder = `h${taken.findIndex((names) => names.length > 0)}`
+      assert.deepEqual(await b.hold('s', ['x'], holder, { ms }), ['x'], 'renewed')
+      assert.deepEqual(await b.hold('s', ['x'], 'other', { ms }), [])
+      assert.deepEqual(await b.hold('t', ['x'], 'other', { ms }), ['x'], 'of another scope')
+      const [lease] = await a.list('s')
+      assert.deepEqual([lease.name, lease.holder, lease.data], ['x', holder, ''])
+      assert.ok(lease.leftMs > ms - 30_000 && lease.leftMs <= ms, String(lease.leftMs))
+      await b.release('s', 'x', 'other')
+      assert.equal((await a.list('s')).length, 1, 'another lets go of nothing')
+      await b.release('s', 'x', holder)
+      assert.deepEqual(await a.hold('s', ['x'], 'short', { ms: 0, data: 'short' }), ['x'])
+      assert.ok((await b.list('s'))[0].leftMs <= 0)
+      assert.equal(await a.renew('short', ms), 1, 'renewed after its end, as nobody took it')
+      assert.deepEqual(await b.hold('s', ['x'], 'next', { ms }), [])
+      assert.equal(await a.renew('short', 0), 1)
+      assert.deepEqual(await b.hold('s', ['x'], 'next', { ms }), ['x'], 'taken after its end')
+      assert.equal(await a.renew('short', ms), 0)
+      assert.deepEqual(await b.hold('s', ['y', 'x'], 'next', { ms: -5000 }), ['x', 'y'])
+      assert.deepEqual(await a.hold('s', ['x'], 'next', { ms }), ['x'])
+      await a.sweep('s', 10_000)
+      assert.deepEqual(
+        (await a.list('s')).map((one) => one.name),
+        ['x', 'y'],
+      )
+      await a.sweep('s', 1000)
+      assert.deepEqual(
+        (await a.list('s')).map((one) => one.name),
+        ['x'],
+      )
+      await b.releaseAll('next')
+      assert.deepEqual(await a.list('s'), [])
+    },
+  )
+
+  test(
     `${name}: a registry registers, reads and moves names; another process reads the same`,
     { skip },
     async (context) => {

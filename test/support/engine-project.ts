@@ -25,6 +25,8 @@ import type { Random } from './random.ts'
 export const CARDS = 20
 const HOUR = 3_600_000
 
+const LAYOUT = { buckets: 16, partitions: 4 }
+
 export interface Servers {
   readonly redis: RedisServer
   readonly postgres: PostgresServer
@@ -34,24 +36,26 @@ export interface Servers {
 /** A project on engines of its own that things happen to, under events that come whatever is away: its log is embedded. */
 export class EngineProject {
   readonly folder: string
-  readonly servers: Servers
+  /** null: embedded stores. */
+  readonly #servers: Servers | null
   readonly #random: Random
   readonly #context: TestContext
   #log: Log | null = null
   #sent = 0
 
-  private constructor(context: TestContext, random: Random, folder: string, servers: Servers) {
+  private constructor(context: TestContext, random: Random, folder: string, servers: Servers | null) {
     this.#context = context
     this.#random = random
     this.folder = folder
-    this.servers = servers
+    this.#servers = servers
   }
 
-  static async open(
-    context: TestContext,
-    random: Random,
-    settings: Readonly<Record<string, unknown>> = {},
-  ): Promise<EngineProject> {
+  /** On embedded stores. */
+  static async embedded(context: TestContext, random: Random): Promise<EngineProject> {
+    return EngineProject.#make(context, random, LAYOUT, null)
+  }
+
+  static async open(context: TestContext, random: Random): Promise<EngineProject> {
     const [redis, postgres, s3] = await Promise.all([startRedis(), startPostgres(), startS3()])
     for (const { stop } of [redis, postgres, s3]) context.after(stop)
     process.env.AWS_ACCESS_KEY_ID = s3.credentials.accessKeyId
@@ -65,22 +69,34 @@ export class EngineProject {
     const Bucket = `b-${randomUUID()}`
     await client.send(new CreateBucketCommand({ Bucket }))
     client.destroy()
-    const all = {
+    const settings = {
+      ...LAYOUT,
       online: redis.url,
       metadata: postgres.url,
       objects: `s3://${Bucket}/tidemark?endpoint=${s3.url}`,
-      buckets: 16,
-      partitions: 4,
-      ...settings,
     }
+    return EngineProject.#make(context, random, settings, { redis, postgres, s3 })
+  }
+
+  static async #make(
+    context: TestContext,
+    random: Random,
+    settings: Readonly<Record<string, unknown>>,
+    servers: Servers | null,
+  ): Promise<EngineProject> {
     const folder = temporaryProject(context, {
       'features/card.ts': PAYMENTS.replace('schema: {', 'schema: { id: t.string(),'),
-      'tidemark.config.ts': `export default ${JSON.stringify(all)}`,
+      'tidemark.config.ts': `export default ${JSON.stringify(settings)}`,
     })
     await tidemarkJson(folder, 'apply')
     // Makes the topics.
     await tidemarkJson(folder, 'wait', '--timeout', '60s')
-    return new EngineProject(context, random, folder, { redis, postgres, s3 })
+    return new EngineProject(context, random, folder, servers)
+  }
+
+  get servers(): Servers {
+    assert.ok(this.#servers !== null, 'on engines')
+    return this.#servers
   }
 
   /** Appends events to the source's topic. */

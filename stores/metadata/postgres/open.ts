@@ -42,7 +42,7 @@ export async function openPostgresMetadata(url: string): Promise<MetadataStore> 
     await db.destroy()
     throw error
   }
-  return new KyselyMetadata(db, () => lastTransaction(db))
+  return new KyselyMetadata(db, () => lastTransaction(db), sql`(extract(epoch from clock_timestamp()) * 1000)::bigint`)
 }
 
 function checked(url: string): string {

@@ -29,7 +29,11 @@ export async function openSqliteMetadata(path: string): Promise<MetadataStore> {
     throw error
   }
   const version = database.prepare('pragma data_version')
-  return new KyselyMetadata(db, async () => Number(version.get()?.data_version))
+  return new KyselyMetadata(
+    db,
+    async () => Number(version.get()?.data_version),
+    sql`cast(unixepoch('subsec') * 1000 as integer)`,
+  )
 }
 
 function openDatabase(path: string): DatabaseSync {
