@@ -1,5 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import type { ProcessLock } from '../stores/process-lock.ts'
+import { isTidemarkError } from '../features/errors/tidemark-error.ts'
+import { waitUntilCaughtUp } from '../streams/wait.ts'
 import { compactOnce } from './compaction.ts'
 import type { Project } from './open-project.ts'
 import { isRoleRunning } from './presence.ts'
@@ -10,6 +12,8 @@ import type { WorkRole } from './run-roles.ts'
 import { livingWorkers } from '../streams/workers/worker-group.ts'
 
 const POLL_MS = 20
+/** So long others have to apply what was appended: as long as a worker's lease, and a while. */
+const APPLIED_MS_MAX = 20_000
 
 export interface SettleOptions {
   readonly signal?: AbortSignal
@@ -27,10 +31,20 @@ export async function settle(project: Project, options: SettleOptions = {}): Pro
       const lock = await takeOver(project, role, options.signal)
       if (lock !== null) held.push({ role, lock })
     }
+    // What workers elsewhere ingest meanwhile has to be archived too, and nobody else does that.
+    if (held.length === 1 && held[0].role === 'archive') await untilApplied(project, options.signal)
     if (held.length > 0) await drain(project, { ...options, gates: project.gates, roles: held.map(({ role }) => role) })
     if (held.some(({ role }) => role === 'archive')) await compactOnce(project, project.dataFolder, options.signal)
   } finally {
     for (const { lock } of held) lock.release()
+  }
+}
+
+async function untilApplied(project: Project, signal?: AbortSignal): Promise<void> {
+  try {
+    await waitUntilCaughtUp(project, { timeoutMs: APPLIED_MS_MAX, applied: true, signal })
+  } catch (error) {
+    if (!isTidemarkError(error) || error.code !== 'TM_WAIT_TIMEOUT') throw error
   }
 }
 

@@ -87,7 +87,7 @@ function describeOwners({ owners, processes }: Status): string[] {
   return owners.flatMap(({ role, pid, silentMs, hangs }) => {
     if (hangs)
       return [
-        `${paint('red', 'hangs')}: ${role}, process ${pid}, has not moved for ${describeMs(silentMs)}. Who stands by ends it; else end it yourself.`,
+        `${paint('red', 'hangs')}: ${role}, process ${pid}, has not moved for ${describeMs(silentMs)}. Another worker on this machine ends it; else end it yourself.`,
       ]
     return shown.has(pid) ? [] : [`${role}: process ${pid} does it now.`]
   })

@@ -1,4 +1,4 @@
-/** What is divided among workers, as `<group>/<number>`: the parts of a group are spread over the workers. */
+/** What is divided among workers, as `<group>/<number>` or `<group>:<name>/<number>`: the parts of a group are spread over the workers. */
 export type Part = string
 
 /**
@@ -57,17 +57,17 @@ class Load {
     this.size++
   }
 
-  /** Of the group that it has most of, the last part. */
+  /** Of the group that it has most of, the last part; where several are as large, of the last group. */
   giveUp(): Part {
     const groups = [...this.#groups.values()]
-    const part = groups.reduce((most, group) => (group.length > most.length ? group : most)).pop()
+    const part = groups.reduce((most, group) => (group.length >= most.length ? group : most)).pop()
     if (part === undefined) throw new Error('a worker without parts gives none up')
     this.size--
     return part
   }
 }
 
-const groupOf = (part: Part): string => part.slice(0, part.lastIndexOf('/'))
+const groupOf = (part: Part): string => part.slice(0, part.lastIndexOf('/')).split(':')[0]
 
 /** Neighbours in this order are of different groups, so that those who take turns get some of each. */
 function byNumber(a: Part, b: Part): number {

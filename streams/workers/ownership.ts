@@ -8,11 +8,11 @@ export interface Ownership {
 /** Of a process that works alone. */
 export const OWNS_ALL: Ownership = { owns: () => true }
 
-/** Work that one worker does for all keyed logs. */
-export const FILLS: Part = 'fills/0'
-export const PARKED_VIEWS: Part = 'parked-views/0'
-export const COMPACTION: Part = 'compaction/0'
-export const SCHEDULED_IMPORTS: Part = 'scheduled-imports/0'
+/** Work that one worker does for all keyed logs. What comes before the colon is the group (see `assignParts`). */
+export const FILLS: Part = 'streams:fills/0'
+export const PARKED_VIEWS: Part = 'streams:parked-views/0'
+export const COMPACTION: Part = 'archive:compaction/0'
+export const SCHEDULED_IMPORTS: Part = 'archive:scheduled-imports/0'
 
 /** Of apply in one group of workers, of archive in another. */
 export const keyedPart = (keyedLog: string, partition: number): Part => `${keyedLog}/${partition}`

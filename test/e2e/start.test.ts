@@ -7,6 +7,7 @@ import { test } from 'node:test'
 import { setTimeout as pause } from 'node:timers/promises'
 import { livePresences } from '../../cli/presence.ts'
 import { openLmdbLog } from '../../stores/log/lmdb/open.ts'
+import type { PartOwner } from '../../streams/workers/worker-group.ts'
 import { until } from '../services/until.ts'
 import { CliProcess, tidemark, tidemarkJson } from '../support/cli-process.ts'
 import { PAYMENTS, temporaryProject } from '../support/project.ts'
@@ -107,22 +108,28 @@ test('a killed start leaves no process behind, and its successor goes on where i
   assert.equal(await spend(url), 4)
 })
 
-test('a stream role beside start stands by and takes over when start ends', TIMEOUT, async (context) => {
+test('a stream role beside start shares its work and does it all when start ends', TIMEOUT, async (context) => {
   const project = temporaryProject(context, { 'features/card.ts': PAYMENTS })
   await tidemarkJson(project, 'apply')
   const start = new CliProcess(context, project, 'start', '--port', '0')
   await start.line(READY)
-  const standby = new CliProcess(context, project, 'stream')
-  await standby.line(/standing by to take over/)
+  const second = new CliProcess(context, project, 'stream')
+  await second.line(/stream +runs/)
+  const workers = async (): Promise<number> => {
+    const { parts } = await tidemarkJson<{ parts: PartOwner[] }>(project, 'status')
+    return new Set(parts.flatMap(({ kind, worker }) => (kind === 'stream' ? [worker] : []))).size
+  }
+  await until(async () => (await workers()) === 2)
+  assert.match((await tidemark(project, 'status', '--verbose')).stdout, /work +worker +since +parts/)
   start.child.kill('SIGINT')
   assert.equal(await start.exited, 0)
-  await standby.line(/stream +runs/)
   // Nobody archives now: the command does that part itself and leaves the rest to the role.
   await tidemarkJson(project, 'produce', 'payments', writeEvent(project, 3))
   await tidemarkJson(project, 'wait', '--timeout', '60s')
   assert.equal((await tidemarkJson<{ caughtUp: boolean }>(project, 'status')).caughtUp, true)
-  standby.child.kill('SIGTERM')
-  assert.equal(await standby.exited, 0)
+  assert.equal(await workers(), 1)
+  second.child.kill('SIGTERM')
+  assert.equal(await second.exited, 0)
 })
 
 test('a role that cannot go on stays down, is named once, and makes the server unready', TIMEOUT, async (context) => {
