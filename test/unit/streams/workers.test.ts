@@ -17,7 +17,7 @@ const LEASE_MS = 60_000
 interface Fixture {
   readonly leases: Leases
   readonly clock: { ms: number }
-  worker(id: string, options?: { readonly gone?: readonly string[] }): WorkerGroup
+  readonly worker: (id: string, options?: { readonly gone?: readonly string[] }) => WorkerGroup
 }
 
 async function fixture(context: TestContext): Promise<Fixture> {
@@ -92,8 +92,8 @@ test('the parts of a worker whose lease has ended are taken, and it learns that,
   assert.deepEqual([a.held.size, b.held.size], [2, 2])
   const owners = await readPartOwners(leases)
   assert.deepEqual(
-    owners.map(({ part, about }) => [part, about?.host]).sort(),
-    [...[...a.held].map((part) => [part, 'a']), ...[...b.held].map((part) => [part, 'b'])].sort(),
+    owners.map(({ part, about }) => `${part} ${about?.host}`).sort(),
+    [...[...a.held].map((part) => `${part} a`), ...[...b.held].map((part) => `${part} b`)].sort(),
   )
 })
 
