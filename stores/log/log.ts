@@ -75,6 +75,8 @@ export interface LogWatch {
 export interface Log {
   /** Checkpoints that `appendAll` sets in the transaction of its records; null where the store cannot (Kafka): they are then kept elsewhere, and set after the append. */
   readonly checkpoints: LogCheckpoints | null
+  /** Whether `rewrite` can be done at all. */
+  readonly isRewritable: boolean
   /** The name, for this port, of a topic that belongs to others: its settings are as they made it. null: this log has topics of Tidemark's alone. */
   foreignTopic(topic: string): string | null
   /** Creates the topic, or returns the existing one. TM_LOG_TOPIC_MISMATCH if it exists with other options; a foreign one is taken as it is. */
@@ -92,7 +94,7 @@ export interface Log {
   appendAll(appends: readonly TopicAppend[], checkpoint?: LogCheckpoint): Promise<AppendResult[]>
   /**
    * Replaces the values of records, or removes records (null), in one change; their offsets and append times, and all other records, stay. Records that are not there
-   * are left out. Readers at work see the old record or the new one.
+   * are left out. Readers at work see the old record or the new one. TM_LOG_REWRITE where the log is not rewritable.
    */
   rewrite(
     topic: string,

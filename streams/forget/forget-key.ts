@@ -3,6 +3,7 @@ import { sourceLogName } from '../../features/plan/source-plan.ts'
 import type { SourcePlan } from '../../features/plan/source-plan.ts'
 import { ForgottenKeys } from '../../registry/forgotten-keys.ts'
 import type { KeyedLog } from '../../registry/keyed-logs.ts'
+import { failStore } from '../../stores/errors.ts'
 import { everyKeyedLog } from '../every-keyed-log.ts'
 import { keyedTopic } from '../stream-context.ts'
 import type { StreamContext } from '../stream-context.ts'
@@ -42,6 +43,11 @@ export async function forgetKey(
   now: number,
   { onProgress }: ForgetOptions = {},
 ): Promise<Forgotten> {
+  if (!context.log.isRewritable)
+    throw failStore(
+      'TM_LOG_REWRITE',
+      'events cannot be taken out of this log (Kafka), and states without them would come back from it: nothing was changed. Keep what must be forgotten out of Kafka, or use the embedded log',
+    )
   const result: Forgotten = {
     events: 0,
     archivedEvents: 0,

@@ -110,6 +110,9 @@ test(
 
     const { rows, mismatches, pending } = await tidemarkJson<Record<string, unknown>>(project, 'verify')
     assert.deepEqual([rows, mismatches, pending], [60, [], 0])
+    const forgotten = await tidemark(project, 'forget', 'card', 'card_id=c-1')
+    assert.equal(forgotten.code, 1)
+    assert.match(forgotten.stderr, /^TM_LOG_REWRITE: .*nothing was changed/)
     const { Contents = [] } = await s3.send(new ListObjectsV2Command({ Bucket, Prefix: 'tidemark/' }))
     assert.ok(Contents.length > 0)
     for (const embedded of ['log', 'online', 'objects', 'metadata.sqlite'])

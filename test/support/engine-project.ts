@@ -122,20 +122,22 @@ export class EngineProject {
   async verdict(): Promise<void> {
     const project = await openProject(this.folder)
     this.#context.after(() => project.close())
-    assert.deepEqual(
-      await archivedIds(project),
-      Array.from({ length: this.#sent }, (_, i) => `e${i}`).toSorted(),
-      'the archive holds every event once',
-    )
-    const online = await openLmdbOnline({ path: await temporaryFolder(this.#context), now: Date.now })
-    const fresh = { ...project, online }
-    const role = new ApplyRole(fresh)
-    while ((await role.runOnce()) > 0);
-    const expected = await allStates(fresh)
-    assert.equal(expected.size, CARDS)
-    assert.deepEqual(await allStates(project), expected)
-    await online.close()
+    const ids = Array.from({ length: this.#sent }, (_, i) => `e${i}`)
+    await assertEachOnce(this.#context, project, ids)
   }
+}
+
+/** States are, byte for byte, those of all events of the keyed log applied once, and the archive holds the events with these ids, each once. They are of all cards. */
+export async function assertEachOnce(context: TestContext, project: Project, ids: readonly string[]): Promise<void> {
+  assert.deepEqual(await archivedIds(project), ids.toSorted(), 'the archive holds every event once')
+  const online = await openLmdbOnline({ path: await temporaryFolder(context), now: Date.now })
+  const fresh = { ...project, online }
+  const role = new ApplyRole(fresh)
+  while ((await role.runOnce()) > 0);
+  const expected = await allStates(fresh)
+  assert.equal(expected.size, CARDS)
+  assert.deepEqual(await allStates(project), expected)
+  await online.close()
 }
 
 async function archivedIds(project: Project): Promise<string[]> {

@@ -178,6 +178,12 @@ const PASSING = [
   // Of a coordinator whose transactional id is being taken over: asked again, it says what is the case.
   'UNKNOWN_SERVER_ERROR',
   'LEADER_NOT_AVAILABLE',
+  'ELIGIBLE_LEADERS_NOT_AVAILABLE',
+  'PREFERRED_LEADER_NOT_AVAILABLE',
+  'LISTENER_NOT_FOUND',
+  // Of a leader that does not know yet how far the one before it was.
+  'OFFSET_NOT_AVAILABLE',
+  'CORRUPT_MESSAGE',
   'NOT_LEADER_OR_FOLLOWER',
   'REQUEST_TIMED_OUT',
   'BROKER_NOT_AVAILABLE',

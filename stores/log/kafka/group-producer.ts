@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { addPartitionsToTxnV3, endTxnV3 } from '@platformatic/kafka'
 import { failStore } from '../../errors.ts'
 import type { AppendResult } from '../log.ts'
+import { isKafkaError, Passing } from './cluster.ts'
 import type { KafkaCluster } from './cluster.ts'
 import type { KafkaPartitions } from './partitions.ts'
 import type { ProducerId } from './produce.ts'
@@ -175,7 +176,13 @@ export class GroupProducer {
     await cluster.retrying('a transaction', async () => {
       const connection = await cluster.coordinator(transactionalId)
       const transaction = { transactionalId, producerId: id, producerEpoch: epoch, verifyOnly: false, topics }
-      await addPartitionsToTxnV3.api.async(connection, [transaction])
+      try {
+        await addPartitionsToTxnV3.api.async(connection, [transaction])
+      } catch (error) {
+        // The coordinator learns of a new topic a little later than its leader.
+        if (isKafkaError(error, 'UNKNOWN_TOPIC_OR_PARTITION')) throw new Passing(topics.map(({ name }) => name).join())
+        throw error
+      }
     })
   }
 

@@ -67,6 +67,7 @@ interface Naming {
 
 class KafkaLog implements Log {
   readonly checkpoints = null
+  readonly isRewritable = false
   readonly #cluster: KafkaCluster
   readonly #partitions: KafkaPartitions
   readonly #naming: Naming

@@ -21,6 +21,8 @@ const READABLE_PAUSE_MS = 1
 const LOOK_BACK = 2
 const LOOK_BACK_GROWTH = 16
 const LOOK_BYTES = 1 << 20
+/** Of one fetch, whatever is asked for. */
+const FETCH_BYTES_MAX = 64 << 20
 
 const NOTHING: Fetched = {
   highWatermark: -1,
@@ -229,7 +231,13 @@ export class KafkaPartitions {
       }
       try {
         const id = topicId ?? known.id
-        const asked = { topicId: id, partition, offset, maxBytes: Math.max(maxBytes, 1), maxWaitMs: 0 }
+        const asked = {
+          topicId: id,
+          partition,
+          offset,
+          maxBytes: Math.min(Math.max(maxBytes, 1), FETCH_BYTES_MAX),
+          maxWaitMs: 0,
+        }
         return await fetchRecords(connection, asked)
       } catch (error) {
         if (isKafkaError(error, 'UNKNOWN_TOPIC_OR_PARTITION')) throw this.unknown(place)

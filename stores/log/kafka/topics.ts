@@ -45,7 +45,12 @@ async function makeTopic(cluster: KafkaCluster, name: string, asked: NewTopic): 
   return cluster.retrying(`topic ${name}`, async () => {
     const made = await cluster.topic(name, true)
     if (made === null || made.leaders.some((leader) => leader < 0)) throw new Passing(`${name} is being made`)
-    if (asked.isForeign !== true) await refuseSettings(cluster, name)
+    try {
+      if (asked.isForeign !== true) await refuseSettings(cluster, name)
+    } catch (error) {
+      if (isKafkaError(error, 'UNKNOWN_TOPIC_OR_PARTITION')) throw new Passing(`${name} is being made`)
+      throw error
+    }
     return made
   })
 }

@@ -38,7 +38,7 @@ export class KafkaLogWatch implements LogWatch {
   async mark(): Promise<void> {
     this.#isChanged = false
     if (this.#leadersAt > -Infinity) return
-    await this.#findLeaders()
+    await this.#cluster.retrying('the topics', () => this.#findLeaders())
     const places = (await this.#topics()).flatMap(({ name, id, leaders }) =>
       leaders.map((_, partition) => ({ topic: name, partition, at: `${id}/${partition}` })),
     )

@@ -51,6 +51,7 @@ interface Topic extends TopicInfo {
 class LmdbLog implements Log {
   readonly now: () => number
   readonly checkpoints: LogCheckpoints = { read: (name) => this.#checkpoint(name) }
+  readonly isRewritable = true
   readonly #db: BinaryDatabase
   readonly #path: string
   #closed = false
