@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
 import type { TestContext } from 'node:test'
 import { setTimeout as pause } from 'node:timers/promises'
 import type { WorkRole } from '../../cli/run-roles.ts'
@@ -110,9 +111,13 @@ class Workers {
     if (able.length === 0) return false
     const worker = random.pick(able)
     if (deed === 'stop') {
-      worker.child.kill('SIGSTOP')
-      worker.resumed = pause(random.below(STOPPED_MS_MAX)).then(() => {
-        worker.child.kill('SIGCONT')
+      // By a process of its own: where the one stopped holds the lock of the embedded log, whoever appends here waits for it with its whole event loop.
+      const { pid } = worker.child
+      const seconds = random.below(STOPPED_MS_MAX) / 1000
+      const stopping = spawn('sh', ['-c', `kill -STOP ${pid}; sleep ${seconds}; kill -CONT ${pid}`], {
+        stdio: 'ignore',
+      })
+      worker.resumed = once(stopping, 'close').then(() => {
         worker.resumed = null
       })
       return true
