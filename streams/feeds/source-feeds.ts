@@ -8,7 +8,7 @@ import { failStream } from '../errors.ts'
 import type { LastSent } from '../ingest/keyed-append.ts'
 import { createTopics, feedsTopic } from '../stream-context.ts'
 import type { StreamContext } from '../stream-context.ts'
-import { beginTakeOver } from './take-over.ts'
+import { beginTakeOver, hasReturned } from './take-over.ts'
 
 /*
  * The feeds log of a source (`feeds.<source>`), one JSON record per change: which keyed logs its producers (ingest, import, replay) append to. Every append
@@ -122,7 +122,7 @@ export interface OpenFeeds {
 
 /**
  * Brings a source's feeds in line with the definitions, as far as that needs no fill: the keyed logs of a source without any history are fed at once, and
- * those that nothing reads any more are no longer. `held`: as read before, taken on from there.
+ * those that nothing reads any more are no longer, nor those of a version that comes back after another took over from it: they are filled with what came meanwhile. `held`: as read before, taken on from there.
  */
 export async function openFeeds(context: StreamContext, source: SourcePlan, held?: SourceFeeds): Promise<OpenFeeds> {
   const { log, registry } = context
@@ -130,7 +130,8 @@ export async function openFeeds(context: StreamContext, source: SourcePlan, held
   const feeds = held ?? new SourceFeeds(name)
   for (let attempt = 1; ; attempt++) {
     await feeds.readOn(log)
-    const others = feeds.fed.length === 0 ? await otherDonors(context, source) : []
+    const others = await otherDonors(context, source)
+    const isStale = feeds.fed.length > 0 && others.length > 0 && (await hasReturned(context, source, others))
     const isFirst = feeds.isNew && others.length === 0
     // Read after the feeds: a keyed log that is fed is known to the registry, or was removed from it since.
     const wanted = (await registry.keyedLogs()).filter((keyedLog) => sourceLogName(keyedLog.source) === name)
@@ -138,7 +139,7 @@ export async function openFeeds(context: StreamContext, source: SourcePlan, held
     if (!isFirst && feeds.fed.length === 0 && wanted.length > 0) await beginTakeOver(context, source, others)
     const names = new Set(wanted.map((keyedLog) => keyedLog.name))
     const changes = [
-      ...feeds.fed.filter((keyedLog) => !names.has(keyedLog)).map((keyedLog) => ({ keyedLog, fed: false })),
+      ...feeds.fed.filter((keyedLog) => isStale || !names.has(keyedLog)).map((keyedLog) => ({ keyedLog, fed: false })),
       ...(isFirst ? wanted.map((keyedLog) => ({ keyedLog: keyedLog.name, fed: true })) : []),
     ]
     if (changes.length === 0) return { feeds, keyedLogs: wanted.filter((keyedLog) => feeds.isFed(keyedLog.name)) }

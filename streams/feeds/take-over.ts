@@ -3,14 +3,12 @@ import type { SourcePlan } from '../../features/plan/source-plan.ts'
 import type { Column } from '../../features/values/column.ts'
 import { createColumnBuilder } from '../../features/kernel/function-results.ts'
 import type { Block } from '../blocks/block.ts'
-import { LetterOutcomes } from '../dead-letters/dead-letter-outcomes.ts'
-import { deadLetterAppends, movedLetter, readDeadLetters } from '../dead-letters/dead-letters.ts'
-import type { DeadLetter } from '../dead-letters/dead-letters.ts'
 import { readIngestCheckpoint, writeIngestCheckpoint } from '../ingest/ingest-checkpoint.ts'
 import type { IngestCheckpoint } from '../ingest/ingest-checkpoint.ts'
 import type { TakenOver } from './source-feeds.ts'
+import { moveLetters } from './move-letters.ts'
 import { keepRules, rulesFrom } from './take-over-rules.ts'
-import { deadTopic, limitsOf, sourceTopic } from '../stream-context.ts'
+import { sourceTopic } from '../stream-context.ts'
 import type { StreamContext } from '../stream-context.ts'
 
 /** A block's columns as another version of its source has them: those that it lacks are null. */
@@ -36,17 +34,18 @@ export async function beginTakeOver(
 ): Promise<Pick<TakenOver, 'incarnation' | 'before'>> {
   const { log } = context
   const { incarnation, partitions } = await log.createTopic(sourceTopic(context, source), { partitions: 1 })
-  const before: number[] = []
+  const begun: IngestCheckpoint[] = []
   for (let partition = 0; partition < partitions; partition++) {
     const own = await readIngestCheckpoint(context, { source: sourceLogName(source), partition })
     const isBegun = own?.isTakingOver === true && own.incarnation === incarnation
-    const begun = isBegun
-      ? await keepRules(context, source, partition, own)
-      : await beginPartition(context, source, { others, own, partition })
-    before.push(begun.nextOffset)
+    begun.push(
+      isBegun
+        ? await keepRules(context, source, partition, own)
+        : await beginPartition(context, source, { others, own, partition }),
+    )
   }
-  await moveLetters(context, source, others, { incarnation, before })
-  return { incarnation, before }
+  await moveLetters(context, source, others, { incarnation, begun })
+  return { incarnation, before: begun.map(({ nextOffset }) => nextOffset) }
 }
 
 async function beginPartition(
@@ -60,9 +59,12 @@ async function beginPartition(
 ): Promise<IngestCheckpoint> {
   const { others, own, partition } = from
   const topic = await context.log.createTopic(sourceTopic(context, source), { partitions: 1 })
-  let furthest = own?.incarnation === topic.incarnation ? own : null
+  const ownNow = own?.incarnation === topic.incarnation ? own : null
+  let furthest = ownNow
+  let number = 1 + (own?.tookOver?.number ?? 0)
   for (const other of others) {
     const held = await readIngestCheckpoint(context, { source: sourceLogName(other), partition })
+    number = Math.max(number, 1 + (held?.tookOver?.number ?? 0))
     if (held?.incarnation === topic.incarnation && held.nextOffset > (furthest?.nextOffset ?? -1))
       furthest = { ...held, lastSent: {} }
   }
@@ -74,9 +76,33 @@ async function beginPartition(
     isTakingOver: true,
     beganWith: topic.partitions,
     rules: [await rulesFrom(context, source, checkpoint.nextOffset)],
+    tookOver: { number, from: checkpoint.nextOffset, ownEnd: ownNow?.nextOffset ?? 0 },
   } satisfies IngestCheckpoint
   await writeIngestCheckpoint(context, { source: sourceLogName(source), partition }, begun)
   return begun
+}
+
+/** Whether a version that is fed still is registered again after another took over from it: imports and replays of letters went to that one meanwhile. */
+export async function hasReturned(
+  context: StreamContext,
+  source: SourcePlan,
+  others: readonly SourcePlan[],
+): Promise<boolean> {
+  const own = await takeOverNumber(context, source)
+  const numbers = await Promise.all(others.map(async (other) => takeOverNumber(context, other)))
+  if (!numbers.some((number) => number > own)) return false
+  return (await context.registry.sources()).some((other) => sourceLogName(other) === sourceLogName(source))
+}
+
+/** Of the last take-over of a version; 0: it has taken nothing over. */
+async function takeOverNumber(context: StreamContext, source: SourcePlan): Promise<number> {
+  const topic = await context.log.topic(sourceTopic(context, source))
+  let number = 0
+  for (let partition = 0; partition < (topic?.partitions ?? 0); partition++) {
+    const held = await readIngestCheckpoint(context, { source: sourceLogName(source), partition })
+    number = Math.max(number, held?.tookOver?.number ?? 0)
+  }
+  return number
 }
 
 /** Before the first keyed log is fed. What came to the source's topic meanwhile is history: it arrived when it was sent. */
@@ -88,34 +114,5 @@ export async function endTakeOver(context: StreamContext, source: SourcePlan): P
     if (held === null) continue
     const historyEnd = await context.log.endOffset(topic.name, partition)
     await writeIngestCheckpoint(context, place, { ...held, historyEnd })
-  }
-}
-
-/**
- * Moves the pending letters of other versions to a version's own, before anything is filled: a letter comes before later events of its origin. Those of records that its ingest begins with are left: it makes them
- * anew. Killed in between and run again, it moves the rest.
- */
-async function moveLetters(
-  { log, limits }: Pick<StreamContext, 'log' | 'limits'>,
-  source: SourcePlan,
-  others: readonly SourcePlan[],
-  { incarnation, before }: Pick<TakenOver, 'incarnation' | 'before'>,
-): Promise<void> {
-  const isAhead = ({ origin, sequence }: DeadLetter): boolean => {
-    const [topic, partition] = origin.split('/')
-    return topic === incarnation && sequence[0] >= (before[Number(partition)] ?? 0)
-  }
-  const { messageBytesMax } = limitsOf({ limits })
-  for (const other of others) {
-    const name = sourceLogName(other)
-    if ((await log.topic(deadTopic(name))) === null) continue
-    const outcomes = await LetterOutcomes.read(log, name)
-    for await (const { letters } of readDeadLetters(log, name)) {
-      const pending = letters.filter((letter) => outcomes.of(letter.offset) === null && !isAhead(letter))
-      const copies = pending.map(movedLetter)
-      await outcomes.append(log, 'moved', pending, {
-        others: deadLetterAppends(sourceLogName(source), copies, messageBytesMax),
-      })
-    }
   }
 }

@@ -18,6 +18,8 @@ export interface IngestCheckpoint {
   readonly isTakingOver?: true
   /** While another version of the source is further: what is taken in of which records. Ascending; see `take-over-rules.ts`. */
   readonly rules?: readonly RulesFrom[]
+  /** Of a source version that took over what others had: the how manieth of the source's take-overs it was, from which record on it has read itself since, and up to which it had before. */
+  readonly tookOver?: { readonly number: number; readonly from: number; readonly ownEnd: number }
 }
 
 /** The plan that decides what is an event and what a dead letter, from a record of the source's topic on. */

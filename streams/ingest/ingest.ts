@@ -178,7 +178,7 @@ export class IngestRole {
     const appends = all.length === 0 ? [] : [...all, feeds.guard]
     const at = { source: name, partition: place.partition }
     try {
-      const { beganWith } = checkpoint
+      const { beganWith, tookOver } = checkpoint
       const next: IngestCheckpoint = {
         incarnation,
         nextOffset,
@@ -186,6 +186,7 @@ export class IngestRole {
         historyEnd,
         beganWith,
         rules: checkpoint.rules,
+        tookOver,
       }
       const results = await appendIngested(this.#context, at, appends, next)
       this.#positions.moved(at, next)

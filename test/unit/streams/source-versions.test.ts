@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
 import { sourceLogName } from '../../../features/plan/source-plan.ts'
 import { countDeadLetters } from '../../../streams/dead-letters/dead-letter-counts.ts'
-import { replayDeadLetters } from '../../../streams/dead-letters/replay-dead-letters.ts'
+import { dropDeadLetters, replayDeadLetters } from '../../../streams/dead-letters/replay-dead-letters.ts'
 import { Platform } from '../../support/platform.ts'
 
 const START = Date.UTC(2024, 5, 1)
@@ -195,4 +195,55 @@ for (const [first, then] of [
     assert.ok(readFileSync(files[1].path).equals(readFileSync(files[0].path)))
     assert.equal(files[0].rows.at(-1)?.values.spend__n, 5)
     assert.deepEqual((await late.verify()).mismatches, [])
+  })
+
+/** The event stays a letter in both versions that read it, or is dealt with in the later one; then another version takes over, or the earlier one does again. */
+for (const [done, last] of [
+  ['pending', 'further'],
+  ['pending', 'earlier'],
+  ['replayed', 'earlier'],
+  ['dropped', 'earlier'],
+  ['dropped', 'further'],
+] as const)
+  test(`an event that two versions have refused is one letter: ${done}, then the ${last} version`, async (context) => {
+    const layout = (columns: string, isNullable = false): string =>
+      definitions(
+        `card_id: t.string(), amount: t.float64()${isNullable ? '.nullable()' : ''}, ${columns}at: t.timestamp()`,
+        `total: sum('amount').over('24h')`,
+      )
+    const [earlier, later, further] = [
+      '',
+      'b: t.bool().nullable(), ',
+      'b: t.bool().nullable(), c: t.bool().nullable(), ',
+    ]
+    const platform = await Platform.open(context, layout(earlier), { now: START })
+    const { clock } = platform
+    const source = async (): Promise<string> => sourceLogName(await platform.context.registry.source('payments'))
+    const pending = async (): Promise<number> => (await countDeadLetters(platform.context, await source())).pending
+    const apply = async (definitions: string): Promise<void> => {
+      clock.ms += MINUTE
+      await platform.apply(definitions)
+      await platform.settle()
+    }
+    await platform.send('payments', [event(clock, 1)])
+    await platform.apply(layout(later))
+    clock.ms += MINUTE
+    await platform.produce('payments', [event(clock, null)])
+    await platform.ingest()
+    await platform.settle()
+    assert.equal(await pending(), 1)
+    if (done === 'dropped') assert.equal(await dropDeadLetters(platform.context, await source()), 1)
+    if (done === 'replayed') {
+      await apply(layout(later, true))
+      assert.equal((await replayDeadLetters(platform.context, 'payments')).replayed, 1)
+      await platform.settle()
+    }
+    await apply(layout(last === 'earlier' ? earlier : further, done === 'replayed'))
+    assert.equal(await pending(), done === 'pending' ? 1 : 0)
+    await apply(layout(last === 'earlier' ? earlier : further, true))
+    await replayDeadLetters(platform.context, 'payments')
+    await platform.settle()
+    const { cells } = await platform.readOne('svc', { card_id: 'c' })
+    assert.equal(cells.spend__n.value, done === 'dropped' ? 1 : 2)
+    assert.equal(await pending(), 0)
   })
