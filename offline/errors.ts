@@ -30,6 +30,12 @@ export const OFFLINE_ERRORS = {
     status: 422,
     meaning: 'The output file has an extension that cannot be written.',
   },
+  TM_EXPORT_OUTPUT: {
+    disposition: 'reject',
+    status: 422,
+    meaning:
+      'The output cannot be put where it should be: its folder is missing or closed to this user, a folder has its name, or it is the spine itself.',
+  },
   TM_POSITIONS_UNKNOWN: {
     disposition: 'reject',
     status: 422,

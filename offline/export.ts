@@ -2,6 +2,7 @@ import { rename, rm, writeFile } from 'node:fs/promises'
 import { availableParallelism } from 'node:os'
 import { FunctionFailures } from '../features/kernel/function-failures.ts'
 import { keyedLogOf } from '../registry/keyed-logs.ts'
+import { checkOutput } from './check-output.ts'
 import { describeColumn, describeWindow } from './column-statistics.ts'
 import type { ColumnStatistics } from './column-statistics.ts'
 import { addedColumns } from './encode-row-group.ts'
@@ -62,15 +63,18 @@ export interface ExportOptions {
 
 /**
  * Point-in-time training set: the spine's columns in their order, then features and derived fields, rows in the spine's order; a manifest beside it. Run
- * twice from the same positions: the same bytes. TM_SPINE_COLUMN, TM_SPINE_TOO_LATE, TM_SPINE_TOO_LARGE, TM_EXPORT_FORMAT, TM_POSITIONS_UNKNOWN.
+ * twice from the same positions: the same bytes. TM_SPINE_COLUMN, TM_SPINE_TOO_LATE, TM_SPINE_TOO_LARGE, TM_EXPORT_FORMAT,
+ * TM_EXPORT_OUTPUT, TM_POSITIONS_UNKNOWN.
  */
 export async function exportTrainingSet(context: OfflineContext, options: ExportOptions): Promise<Manifest> {
   const { asOf = 'arrival', timestamp = 'timestamp', out, signal } = options
   const format = outputFormat(out)
+  await checkOutput(out, options.spine)
   const plan = await loadExportPlan(context, options.service)
   const part = `${out}.part`
   const converted = `${out}.converted.part`
   const spill = `${out}.results.part`
+  const manifestPart = `${out}.manifest.part`
   const spine = await openSpine(context.tables, {
     ...plan,
     path: options.spine,
@@ -129,8 +133,10 @@ export async function exportTrainingSet(context: OfflineContext, options: Export
       nullShareBroken: brokenNullShares(plan, columns, spine.rows),
     }
     signal?.throwIfAborted()
+    // Both are whole before either takes its place.
+    await writeFile(manifestPart, `${JSON.stringify(manifest, null, 2)}\n`)
     await rename(format === 'parquet' ? part : converted, out)
-    await writeFile(`${out}.manifest.json`, `${JSON.stringify(manifest, null, 2)}\n`)
+    await rename(manifestPart, `${out}.manifest.json`)
     return manifest
   } catch (error) {
     signal?.throwIfAborted()
@@ -138,7 +144,7 @@ export async function exportTrainingSet(context: OfflineContext, options: Export
   } finally {
     await pool?.close()
     await spine.close()
-    for (const path of [part, converted, spill]) await rm(path, { force: true, recursive: true })
+    for (const path of [part, converted, spill, manifestPart]) await rm(path, { force: true, recursive: true })
   }
 }
 

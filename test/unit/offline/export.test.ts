@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
-import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
+import { basename, join } from 'node:path'
 import { test } from 'node:test'
 import type { TestContext } from 'node:test'
 import { DuckDBInstance } from '@duckdb/node-api'
@@ -124,6 +124,46 @@ test('lists and maps are lists and maps in Parquet, JSON text in CSV; the spine 
       OR c.spend__paid::BIGINT IS DISTINCT FROM epoch_ms(p.spend__paid::TIMESTAMP) OR json_array_length(c.spend__last) IS DISTINCT FROM len(p.spend__last)`,
   )
   assert.equal(bad, '0')
+})
+
+test('an output that could not be put in its place is refused before any work, and the spine is never replaced', async (context) => {
+  const { platform, spine } = await platformWithEvents(context)
+  const path = (name: string): string => join(platform.directory, name)
+  mkdirSync(path('folder.parquet'))
+  mkdirSync(path('taken.csv.manifest.json'))
+  symlinkSync(spine, path('link.csv'))
+  const bytes = readFileSync(spine)
+  const cases: readonly (readonly [string, RegExp])[] = [
+    ['folder.parquet', /folder\.parquet is a folder/],
+    ['taken.csv', /taken\.csv\.manifest\.json is a folder/],
+    ['missing/x.parquet', /missing does not exist/],
+    [`${basename(spine)}/x.parquet`, /is no folder/],
+    [basename(spine), /that is the spine/],
+    ['link.csv', /that is the spine/],
+  ]
+  for (const [name, message] of cases) {
+    const onProgress = (): void => assert.fail(`${name}: work was done`)
+    await assert.rejects(exported(platform, spine, name, { onProgress }), { code: 'TM_EXPORT_OUTPUT', message })
+  }
+  assert.deepEqual(readFileSync(spine), bytes)
+  const before = 'not an export'
+  writeFileSync(path('old.csv'), before)
+  writeFileSync(path('old.csv.manifest.json'), before)
+  const controller = new AbortController()
+  await assert.rejects(
+    exported(platform, spine, 'old.csv', {
+      signal: controller.signal,
+      onProgress: ({ phase }: { phase: string }) => phase === 'write' && controller.abort(new Error('stop')),
+    }),
+    /stop/,
+  )
+  const stale = readdirSync(platform.directory)
+    .filter((name) => name.startsWith('old.'))
+    .sort()
+  assert.deepEqual(stale, ['old.csv', 'old.csv.manifest.json'])
+  for (const name of stale) assert.equal(readFileSync(path(name), 'utf8'), before)
+  await exported(platform, spine, 'old.csv')
+  assert.notEqual(readFileSync(path('old.csv'), 'utf8'), before)
 })
 
 test('bad spines and stopped exports say so and leave nothing behind', async (context) => {
