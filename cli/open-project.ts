@@ -34,6 +34,8 @@ export interface Project extends StreamContext {
   readonly gates: DataGates
   /** How long states out of reach are kept. */
   readonly stateGraceMs: number
+  /** How far back the served clock is to be known; Infinity: for ever. */
+  readonly flushJournalKeepMs: number
   /** Which served vectors are logged for verification. */
   readonly served: NonNullable<ProjectConfig['served']>
   /** How much of the served log is kept. */
@@ -84,6 +86,7 @@ export async function openProject(directory: string): Promise<Project> {
     reader: new FeatureReader({ registry, online, buckets, partitions, now }),
     gates,
     stateGraceMs: parseDuration(config.stateGrace ?? '') ?? STATE_GRACE_MS,
+    flushJournalKeepMs: parseDuration(config.flushJournal?.keep ?? '') ?? Infinity,
     served: config.served ?? {},
     servedRetention: {
       keepMs: parseDuration(config.served?.keep ?? '') ?? SERVED_RETENTION.keepMs,

@@ -30,6 +30,7 @@ const CHECKS: { readonly [K in keyof ProjectConfig]-?: Check } = {
   maxBacklogMegabytes: numberBetween(0.1, Number.MAX_SAFE_INTEGER / 1e6),
   clock: checkClock,
   stateGrace: checkDuration,
+  flushJournal: object({ keep: checkDuration }),
   served: object({
     share: numberBetween(0, 1),
     rowsPerSecondMax: numberBetween(0, Number.MAX_SAFE_INTEGER),

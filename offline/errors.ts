@@ -19,6 +19,12 @@ export const OFFLINE_ERRORS = {
     meaning:
       'By the served clock: at the time of a spine row a view was not live, so that a request got no vector. Leave such rows out, or export by arrival.',
   },
+  TM_SPINE_BEFORE_JOURNAL: {
+    disposition: 'reject',
+    status: 422,
+    meaning:
+      'By the served clock: a spine row is earlier than what the flush journal still knows. Leave such rows out, or export by arrival; `flushJournal.keep` says how long it is kept.',
+  },
   TM_SPINE_TOO_LARGE: {
     disposition: 'reject',
     status: 422,

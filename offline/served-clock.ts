@@ -1,7 +1,7 @@
 import type { CompiledView } from '../features/kernel/compiled-view.ts'
 import { partitionOf } from '../features/values/entity-key.ts'
 import { keyedLogOf } from '../registry/keyed-logs.ts'
-import { readFlushJournal } from '../stores/online/flush-journal.ts'
+import { FlushJournalReader } from '../stores/online/read-flush-journal.ts'
 import { failStore } from '../stores/errors.ts'
 import { BucketChanges } from './bucket-changes.ts'
 import { failOffline } from './errors.ts'
@@ -24,7 +24,7 @@ export interface KeyedLogClock {
 
 /**
  * Reads the flush journals and live markers of the views' keyed logs, for rows at times `from`…`to`. All changes stamped before the markers' settled time are known: a change
- * is in the journal before the next one of its bucket is made, and the last one is what the marker shows. TM_AS_OF_UNSUPPORTED, TM_DATA_DAMAGED.
+ * is in the journal before the next one of its bucket is made, and the last one is what the marker shows. TM_AS_OF_UNSUPPORTED, TM_SPINE_BEFORE_JOURNAL, TM_DATA_DAMAGED.
  */
 export async function openServedClock(
   context: OfflineContext,
@@ -37,10 +37,19 @@ export async function openServedClock(
   for (const keyedLog of new Set(views.map(keyedLogOf))) {
     const reading = new JournalReading(context, pinned, { keyedLog, from, to })
     const settled = await reading.run()
+    if (from < reading.knownFrom) throw tooOld(keyedLog, from, reading.knownFrom)
     completeUntil = Math.min(completeUntil, settled - 1, ...reading.changes.map(({ firstBeyond }) => firstBeyond - 1))
     logs.set(keyedLog, reading)
   }
   return { completeUntil, logs }
+}
+
+function tooOld(keyedLog: string, from: number, knownFrom: number): Error {
+  return failOffline(
+    'TM_SPINE_BEFORE_JOURNAL',
+    `a spine row is at ${new Date(from).toISOString()}; what ${keyedLog} held is known from ${new Date(knownFrom).toISOString()} on, older records of its flush journal were dropped (setting \`flushJournal.keep\`): leave earlier rows out, or use --as-of arrival`,
+    { details: { keyedLog, from, knownFrom } },
+  )
 }
 
 interface Reading {
@@ -52,6 +61,8 @@ interface Reading {
 class JournalReading implements KeyedLogClock {
   readonly changes: readonly BucketChanges[]
   readonly sets: string[] = []
+  /** What was in effect before is no longer known; 0: all of it is. */
+  knownFrom = 0
   readonly #context: OfflineContext
   readonly #keyedLog: string
   readonly #incarnation: string
@@ -71,7 +82,7 @@ class JournalReading implements KeyedLogClock {
 
   /** Returns the settled time: what was stamped earlier has been read. */
   async run(): Promise<number> {
-    const { online, log, partitions } = this.#context
+    const { online, partitions } = this.#context
     if (online === undefined)
       throw failOffline(
         'TM_AS_OF_UNSUPPORTED',
@@ -82,17 +93,17 @@ class JournalReading implements KeyedLogClock {
     const buckets = this.changes.map((_, bucket) => bucket)
     const { time, markers } = await online.settledMarkers(keyedLog, buckets)
     for (let partition = 0; partition < partitions; partition++) {
-      for await (const { owner, epoch, nextOffset, flushTime, buckets: own } of readFlushJournal(
-        log,
-        keyedLog,
-        partition,
-      )) {
+      const journal = new FlushJournalReader(this.#context, keyedLog, partition)
+      for await (const { owner, epoch, nextOffset, flushTime, buckets: own } of journal.records()) {
         const claimed = owner === null ? null : this.#numberOf(owner)
         for (const bucket of own) {
           if (claimed !== null) this.#setOf[bucket]?.set(epoch, claimed)
+          // Written down late, of an owner whose claim was dropped: times that are known have a later change.
+          else if (flushTime <= journal.knownFrom && this.#setOf[bucket]?.has(epoch) === false) continue
           this.#add(bucket, { time: flushTime, epoch, nextOffset })
         }
       }
+      this.knownFrom = Math.max(this.knownFrom, journal.knownFrom)
     }
     for (const [bucket, marker] of markers.entries()) {
       if (marker === null) continue

@@ -18,6 +18,8 @@ export interface ProjectConfig {
   readonly maxBacklogMegabytes?: number
   /** How long the states of a view version are kept that no name reads any more, as a duration: default '7d'. */
   readonly stateGrace?: string
+  /** `--as-of served` exports are possible for times up to this long ago, as a duration. Default: for ever. */
+  readonly flushJournal?: { readonly keep?: string }
   /**
    * Which served vectors are logged for `tidemark verify`: the share of entity keys (0…1, default 1), and rows a second at most (default 50): under more
    * load fewer keys are logged, each of them fully.

@@ -1,9 +1,6 @@
 import type { Log, TopicAppend } from '../log/log.ts'
-import { decodeFlushRecord, encodeFlushRecord } from './flush-record.ts'
-import type { FlushRecord } from './flush-record.ts'
+import { encodeFlushRecord } from './flush-record.ts'
 import type { Marker, OnlineStore } from './online-store.ts'
-
-const READ_BYTES = 1 << 20
 
 /** Topic of a keyed log's flush journal; it has the keyed log's partitions. */
 export const flushTopic = (keyedLog: string): string => `flushes.${keyedLog}`
@@ -20,7 +17,7 @@ export class FlushJournal {
   readonly #keyedLog: string
   readonly #partition: number
 
-  private constructor(stores: JournalStores, keyedLog: string, partition: number) {
+  private constructor(stores: OwnerStores, keyedLog: string, partition: number) {
     this.#log = stores.log
     this.#online = stores.online
     this.#keyedLog = keyedLog
@@ -29,7 +26,7 @@ export class FlushJournal {
 
   /** For an owner of one of the keyed log's `partitions`. */
   static async open(
-    stores: JournalStores,
+    stores: OwnerStores,
     keyedLog: string,
     { partition, partitions }: { readonly partition: number; readonly partitions: number },
   ): Promise<FlushJournal> {
@@ -99,22 +96,7 @@ function recordsOf(
   )
 }
 
-export interface JournalStores {
+interface OwnerStores {
   readonly log: Log
   readonly online: OnlineStore
-}
-
-/** A journal's records up to its present end, in the order in which they were written; nothing where there is no journal. */
-export async function* readFlushJournal(log: Log, keyedLog: string, partition: number): AsyncIterable<FlushRecord> {
-  const topic = flushTopic(keyedLog)
-  if ((await log.topic(topic)) === null) return
-  const end = await log.endOffset(topic, partition)
-  for (let next = await log.startOffset(topic, partition); next < end;) {
-    const records = await log.read(topic, partition, next, READ_BYTES)
-    if (records.length === 0) return
-    for (const { offset, value } of records) {
-      next = offset + 1
-      if (offset < end) yield decodeFlushRecord(value, `record ${offset} of ${topic}, partition ${partition},`)
-    }
-  }
 }

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { readFlushJournal } from '../../../stores/online/flush-journal.ts'
+import { FlushJournalReader } from '../../../stores/online/read-flush-journal.ts'
 import { ApplyRole } from '../../../streams/apply/apply-role.ts'
 import { IngestRole } from '../../../streams/ingest/ingest.ts'
 import { KeyedPartition } from '../../../streams/apply/keyed-partition.ts'
@@ -36,12 +36,13 @@ function counting<T extends object>(target: T, calls: string[], before: (name: s
 }
 
 /** Newest time and offset that each bucket's journal tells of, and what its marker shows. */
-async function journalled({ log, online, ...rest }: StreamContext): Promise<[journal: unknown, markers: unknown]> {
-  const context = { log, online, ...rest }
+async function journalled(context: StreamContext): Promise<[journal: unknown, markers: unknown]> {
+  const { online } = context
   const newest = new Map<number, string>()
   const shown = new Map<number, string>()
   for (let partition = 0; partition < PARTITIONS; partition++) {
-    for await (const { buckets, epoch, nextOffset, flushTime } of readFlushJournal(log, 'payments.card', partition))
+    const journal = new FlushJournalReader(context, 'payments.card', partition)
+    for await (const { buckets, epoch, nextOffset, flushTime } of journal.records())
       for (const bucket of buckets) newest.set(bucket, `${epoch} ${nextOffset} ${flushTime}`)
     const buckets = bucketsOf(context, partition)
     for (const [i, marker] of (await online.markers('payments.card', buckets)).entries())
