@@ -140,6 +140,12 @@ export const STORE_ERRORS = {
     status: 503,
     meaning: 'The disk of the data folder is full. Free space: nothing stored is lost, and work goes on from there.',
   },
+  TM_DATA_IO: {
+    disposition: 'retry',
+    status: 503,
+    meaning:
+      'The disk of the data folder failed a read or a write: it is full, or failing. Free space, or see the system log: nothing stored is lost, and work goes on from there.',
+  },
   TM_DATA_READ_ONLY: {
     disposition: 'halt',
     status: 500,

@@ -1,7 +1,7 @@
 import type { TidemarkError } from '../features/errors/tidemark-error.ts'
 import { failStore } from './errors.ts'
 
-type FailureCode = 'TM_DISK_FULL' | 'TM_DATA_READ_ONLY' | 'TM_DATA_DAMAGED'
+type FailureCode = 'TM_DISK_FULL' | 'TM_DATA_IO' | 'TM_DATA_READ_ONLY' | 'TM_DATA_DAMAGED'
 
 /** How the engines (LMDB, SQLite, DuckDB, the file system) say it. They have no code in common. */
 const SIGNS: readonly (readonly [FailureCode, RegExp])[] = [
@@ -9,6 +9,8 @@ const SIGNS: readonly (readonly [FailureCode, RegExp])[] = [
     'TM_DISK_FULL',
     /ENOSPC|EDQUOT|EFBIG|no space left|disk is full|disk quota exceeded|file too large|max(imum)? swap space|MDB_MAP_FULL/i,
   ],
+  // What LMDB also says where a write was cut short, as the last one before a disk is full is.
+  ['TM_DATA_IO', /\bEIO\b|input\/output error/i],
   ['TM_DATA_READ_ONLY', /EROFS|EACCES|EPERM|cannot open file|read-?only|permission denied|operation not permitted/i],
   [
     'TM_DATA_DAMAGED',
@@ -19,6 +21,8 @@ const SIGNS: readonly (readonly [FailureCode, RegExp])[] = [
 const ADVICE: Readonly<Record<FailureCode, string>> = {
   TM_DISK_FULL:
     'the disk of the data folder is full: free space or raise the quota; nothing stored is lost, and work goes on from there',
+  TM_DATA_IO:
+    'the disk of the data folder took a write in part or not at all: it is full, or failing; look at its free space, then at the system log; nothing stored is lost, and work goes on from there',
   TM_DATA_READ_ONLY: 'a file or folder cannot be written: give this user the right to write it, or use another folder',
   TM_DATA_DAMAGED: 'a file of the data folder is damaged: restore the folder from a backup',
 }
