@@ -13,12 +13,16 @@ export interface S3Place {
   readonly endpoint: string | undefined
 }
 
+/** The SDK would tell the console of what its caller is told anyway: also of an object that is there already, which is no failure. */
+const SILENT = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} }
+
 /** Credentials, and a region that is not said, are found as the AWS SDK does. */
 export function s3Client({ endpoint, region }: S3Place): S3Client {
   return new S3Client({
     ...(endpoint === undefined ? {} : { endpoint, forcePathStyle: true }),
     ...(region === undefined ? (endpoint === undefined ? {} : { region: 'us-east-1' }) : { region }),
     maxAttempts: ATTEMPTS_MAX,
+    logger: SILENT,
     requestHandler: { connectionTimeout: CONNECT_MS_MAX, socketTimeout: SILENT_MS_MAX },
   })
 }
