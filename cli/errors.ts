@@ -35,6 +35,12 @@ export const CLI_ERRORS = {
     meaning:
       'Another process listens on the port. Stop it, or choose another with --port, or `port` in tidemark.config.ts.',
   },
+  TM_RECORDS_UNREADABLE: {
+    disposition: 'reject',
+    status: 422,
+    meaning:
+      'A file of records is not what `--records` says. The message names the first that is wrong; those before it were taken.',
+  },
   TM_LINE_TOO_LONG: {
     disposition: 'reject',
     status: 422,

@@ -54,7 +54,7 @@ export class LineInput {
     let rest: Buffer[] = []
     let restBytes = 0
     let count = 0
-    for await (const chunk of this.#chunks()) {
+    for await (const chunk of this.chunks()) {
       const end = chunk.lastIndexOf(NEWLINE)
       if (end < 0) {
         rest.push(chunk)
@@ -72,7 +72,12 @@ export class LineInput {
       for (const line of linesOf(last)) yield count++ === 0 ? withoutBom(line) : line
   }
 
-  async *#chunks(): AsyncIterable<Buffer> {
+  get isAborted(): boolean {
+    return this.#signal.aborted
+  }
+
+  /** Its bytes as they come. */
+  async *chunks(): AsyncIterable<Buffer> {
     const stop = (): void => void this.#input.destroy()
     this.#signal.addEventListener('abort', stop)
     try {

@@ -1,6 +1,8 @@
 import { join, resolve } from 'node:path'
 import { openLmdbLog } from '../stores/log/lmdb/open.ts'
 import type { Log } from '../stores/log/log.ts'
+import { ConfluentRegistry } from '../stores/schemas/confluent-registry.ts'
+import type { SchemaRegistry } from '../stores/schemas/schema-registry.ts'
 import type { MetadataStore } from '../stores/metadata/metadata-store.ts'
 import { openSqliteMetadata } from '../stores/metadata/sqlite/open.ts'
 import { openFileObjects } from '../stores/objects/files/open.ts'
@@ -44,4 +46,8 @@ export async function openObjects(place: string = 'embedded', dataFolder: string
     return openS3Objects({ url: place, folder: join(dataFolder, 's3') })
   }
   return openFileObjects({ path: place === 'embedded' ? join(dataFolder, 'objects') : resolve(place) })
+}
+
+export function openSchemas(address: string | undefined): SchemaRegistry | null {
+  return address === undefined ? null : new ConfluentRegistry(address)
 }

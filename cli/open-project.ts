@@ -16,7 +16,7 @@ import { STREAM_LIMITS } from '../streams/stream-limits.ts'
 import { failCli } from './errors.ts'
 import { DataGates } from './data-gates.ts'
 import { projectSettings } from './project-settings.ts'
-import { openLog, openMetadata, openObjects, openOnline } from './open-engines.ts'
+import { openLog, openMetadata, openObjects, openOnline, openSchemas } from './open-engines.ts'
 import { openClock } from './simulated-clock.ts'
 
 const DEFAULT_BUCKETS = 256
@@ -82,6 +82,7 @@ export async function openProject(directory: string): Promise<Project> {
     now,
     isClockSimulated: config.clock !== undefined,
     ...stores,
+    schemas: openSchemas(config.schemaRegistry),
     registry,
     reader: new FeatureReader({ registry, online, buckets, partitions, now }),
     gates,

@@ -2,6 +2,7 @@ import type { ProjectConfig } from '../features/authoring/project-config.ts'
 import { describeValue } from '../registry/describe-value.ts'
 import { parseDuration } from '../registry/durations.ts'
 import { loadConfig } from '../registry/load-project.ts'
+import { withoutPassword } from '../stores/without-password.ts'
 import { failCli } from './errors.ts'
 
 /** What is expected of a setting where a value is not that, or null. Names of environment variables are given where these win. */
@@ -12,6 +13,7 @@ const ENGINES_ENVIRONMENT = {
   online: 'TIDEMARK_ONLINE',
   metadata: 'TIDEMARK_METADATA',
   objects: 'TIDEMARK_OBJECTS',
+  schemaRegistry: 'TIDEMARK_SCHEMA_REGISTRY',
 } as const
 
 const BUCKETS_MAX = 65_536
@@ -23,6 +25,7 @@ const CHECKS: { readonly [K in keyof ProjectConfig]-?: Check } = {
   online: onlineEngine,
   metadata: metadataEngine,
   objects: objectsEngine,
+  schemaRegistry: httpAddress,
   port: wholeNumber(0, 65_535),
   buckets: wholeNumber(1, BUCKETS_MAX),
   partitions: wholeNumber(1, BUCKETS_MAX),
@@ -93,6 +96,11 @@ function objectsEngine(value: unknown): string | null {
   const isAddress = typeof value === 'string' && /^[a-z0-9+.-]+:\/\//i.test(value)
   if (typeof value === 'string' && value !== '' && (!isAddress || value.startsWith('s3://'))) return null
   return `must be 'embedded', a folder or s3://bucket/prefix, found ${describeValue(value)}`
+}
+
+function httpAddress(value: unknown): string | null {
+  if (typeof value === 'string' && /^https?:\/\/./.test(value) && URL.canParse(value)) return null
+  return `must be http://host:port or https://user:password@host:port/path, found ${describeValue(typeof value === 'string' ? withoutPassword(value) : value)}`
 }
 
 function wholeNumber(least: number, greatest: number): Check {

@@ -25,6 +25,8 @@ interface Worker {
   settle?(): Promise<void>
   /** What stopped for good while the rest goes on, with the cause, by name. */
   readonly stopped?: ReadonlyMap<string, TidemarkError>
+  /** What waits for a server that is away, with the cause, by name; the rest goes on. */
+  readonly waiting?: ReadonlyMap<string, TidemarkError>
   /** Waits for another worker: what moved says nothing. */
   readonly isHeldBack?: boolean
 }
@@ -50,6 +52,7 @@ export async function runWork(context: WorkContext, role: WorkRole, signal: Abor
   let worker = createWorker(context, role, group)
   let generation: number | null = null
   const reported = new Set<string>()
+  const warned = new Set<string>()
   const changed = new UntilChanged(context)
   const step = async (): Promise<number> => {
     const work = await gates.enterWork(signal)
@@ -74,6 +77,7 @@ export async function runWork(context: WorkContext, role: WorkRole, signal: Abor
       reported.add(name)
       console.error(`${code}: partition ${name} has stopped, others go on: ${message}`)
     }
+    warnOfWaiting(worker.waiting, warned)
     if (role === 'archive') await pause(ARCHIVE_EVERY_MS, undefined, { signal }).catch(() => {})
     else if (moved !== 0) await new Promise((resolve) => setImmediate(resolve))
     else await changed.wait(signal)
@@ -90,6 +94,15 @@ export async function runWork(context: WorkContext, role: WorkRole, signal: Abor
   }
 }
 
+/** Once per cause, until what waited goes on. */
+function warnOfWaiting(waiting: ReadonlyMap<string, TidemarkError> = new Map(), warned: Set<string>): void {
+  for (const name of warned) if (!waiting.has(name)) warned.delete(name)
+  for (const [name, { code, message }] of waiting) {
+    if (!warned.has(name)) console.error(`${code}: ${name} waits, all else goes on: ${message}`)
+    warned.add(name)
+  }
+}
+
 export interface DrainOptions {
   /** Default: all. */
   readonly roles?: readonly WorkRole[]
@@ -99,7 +112,7 @@ export interface DrainOptions {
   readonly gates?: DataGates
 }
 
-/** Runs roles until nothing moves: what was appended is applied, or archived. Returns how much moved. Throws the cause if a part stopped, when all others are through. */
+/** Runs roles until nothing moves: what was appended is applied, or archived. Returns how much moved. Throws the cause if a part stopped, or waits for a server that is away, when all others are through. */
 export async function drain(context: StreamContext, options: DrainOptions = {}): Promise<number> {
   const { roles = ['stream', 'archive'], signal, onProgress } = options
   await createTopics(context)
@@ -115,7 +128,8 @@ export async function drain(context: StreamContext, options: DrainOptions = {}):
     if (moved === 0 && workers.some(({ isHeldBack }) => isHeldBack === true) && signal?.aborted !== true)
       await pause(HELD_MS, undefined, { signal }).catch(() => {})
     else if (moved === 0) {
-      for (const { stopped } of workers) for (const cause of stopped?.values() ?? []) throw cause
+      for (const { stopped, waiting } of workers)
+        for (const cause of [...(stopped?.values() ?? []), ...(waiting?.values() ?? [])]) throw cause
       return total
     }
     total += moved

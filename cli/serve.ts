@@ -5,6 +5,7 @@ import { buildApp } from '../serving/build-app.ts'
 import { readExpiredKeys } from '../streams/apply/expired-keys.ts'
 import { readFunctionFailures } from '../streams/apply/function-failures.ts'
 import { readHeldBack } from '../streams/ingest/held-back.ts'
+import type { HeldBackSource } from '../streams/ingest/held-back.ts'
 import { readStopped } from '../streams/stopped-partitions.ts'
 import type { StoppedPartition } from '../streams/stopped-partitions.ts'
 import { failCli } from './errors.ts'
@@ -45,9 +46,10 @@ export async function serve(
       const { reasons, impaired } = await readiness.look()
       const { reasons: down, waiting } = unwell()
       const stopped = await readOr([], () => readStopped(metadata))
+      const held = await readOr(new Map(), () => readHeldBack(metadata))
       return {
         reasons: [...reasons, ...down],
-        impaired: [...impaired, ...waiting, ...stopped.map(describeStopped)],
+        impaired: [...impaired, ...waiting, ...stopped.map(describeStopped), ...withoutSchemas(held)],
       }
     },
     // A metric that cannot be read now is left out: the others are told all the same.
@@ -79,6 +81,13 @@ export async function serve(
       await served.close()
     },
   }
+}
+
+/** Sources whose ingest waits for the schema registry. */
+function withoutSchemas(held: ReadonlyMap<string, HeldBackSource>): string[] {
+  return [...held].flatMap(([source, cause]) =>
+    cause.by === 'schema-registry' ? [`ingest of source ${source} waits: ${cause.reason}`] : [],
+  )
 }
 
 /** One that stopped keeps the others out of nothing: they are served as fresh as ever, its own entities as of when it stopped. */

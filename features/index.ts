@@ -7,6 +7,8 @@ export { featureService } from './authoring/feature-service.ts'
 export type { FeatureVector, ServiceDefinition } from './authoring/feature-service.ts'
 export { defineConfig } from './authoring/project-config.ts'
 export type { ProjectConfig } from './authoring/project-config.ts'
+export { avro, json, jsonSchema, protobuf } from './authoring/formats.ts'
+export type { AvroOptions, Format, ProtobufOptions } from './authoring/formats.ts'
 export { t } from './authoring/types.ts'
 export type { EventOf, TypeNode } from './authoring/types.ts'
 export {

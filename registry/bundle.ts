@@ -11,6 +11,8 @@ const STUB = `
 const chain = (spec) => ({ spec, over: () => chain(spec), bucketBy: () => chain(spec), default: () => chain(spec), nullable: () => chain(spec), nonFinite: () => chain(spec) })
 const type = /* @__PURE__ */ new Proxy({}, { get: () => () => chain(null) })
 export { type as t }
+/* @__NO_SIDE_EFFECTS__ */ function format() { return {} }
+export { format as avro, format as json, format as jsonSchema, format as protobuf }
 /* @__NO_SIDE_EFFECTS__ */ export function entity(name, columns) { return { name, columns } }
 /* @__NO_SIDE_EFFECTS__ */ export function stream(name, options) { return { name, ...options } }
 /* @__NO_SIDE_EFFECTS__ */ export function table(name, options) { return { name, ...options } }

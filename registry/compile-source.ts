@@ -1,6 +1,7 @@
 import type { EntityDefinition, SourceDefinition } from '../features/authoring/definitions.ts'
 import type { FieldPlan, FieldType } from '../features/plan/field-type.ts'
 import type { EntityPlan, SourcePlan } from '../features/plan/source-plan.ts'
+import { compileFormat } from './compile-format.ts'
 import { describeValue, isRecord, unknownName } from './describe-value.ts'
 
 /** Says what is wrong with a definition; the caller adds where: `about` is a word that stands in the offending line. */
@@ -64,7 +65,7 @@ function typeProblem(type: FieldType): string | null {
   return twice === undefined ? null : `t.enum(…) names ${describeValue(twice)} twice`
 }
 
-const STREAM_OPTIONS = ['topic', 'schema', 'eventTime']
+const STREAM_OPTIONS = ['topic', 'format', 'schema', 'eventTime']
 const TABLE_OPTIONS = ['schema', 'eventTime', 'arrival', 'schedule', 'files']
 
 export function compileSource(definition: SourceDefinition, refuse: Refuse): SourcePlan {
@@ -77,7 +78,8 @@ export function compileSource(definition: SourceDefinition, refuse: Refuse): Sou
     refuse('topic', `topic ${describeValue(topic)} of ${kind} ${name} is not allowed: 1–249 letters, digits and . _ -`)
   checkTime(fields, eventTime, 'eventTime', definition, refuse)
   if (arrival !== null) checkTime(fields, arrival, 'arrival', definition, refuse)
-  return { kind, name, topic, format: { kind: 'json' }, fields, eventTime, arrival }
+  const format = compileFormat(definition, fields, refuse)
+  return { kind, name, topic, format, fields, eventTime, arrival }
 }
 
 function checkTime(

@@ -1,3 +1,4 @@
+import type { FormatPlan } from '../features/plan/format-plan.ts'
 import type { FieldPlan, ValueType } from '../features/plan/field-type.ts'
 import type { FeaturePlan, ServiceFeaturePlan } from '../features/plan/view-plan.ts'
 
@@ -31,6 +32,19 @@ export function describeType(type: ValueType): string {
 
 export function describeField({ type, nullable, nonFinite }: FieldPlan): string {
   return `${describeType(type)}${nullable ? ', nullable' : ''}${nonFinite === 'null' ? ', NaN is null' : ''}`
+}
+
+/** `avro, framed, subject payments-value, schema {…}`. */
+export function describeFormat(format: FormatPlan): string {
+  if (format.kind !== 'avro' && format.kind !== 'protobuf') return format.kind
+  const { framing, subject, schema } = format
+  return [
+    format.kind,
+    framing === 'registry' ? 'framed' : 'plain',
+    ...(subject === null ? [] : [`subject ${subject}`]),
+    ...('message' in format && format.message !== null ? [`message ${format.message}`] : []),
+    ...(schema === null ? [] : [`schema ${schema}`]),
+  ].join(', ')
 }
 
 export function describeSelection({ viewVersion }: ServiceFeaturePlan): string {

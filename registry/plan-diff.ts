@@ -3,7 +3,14 @@ import type { EntityPlan, SourcePlan } from '../features/plan/source-plan.ts'
 import type { FeaturePlan, ServicePlan, ViewPlan } from '../features/plan/view-plan.ts'
 import { functionNames } from './check-functions.ts'
 import { loadUnmetered } from './compartment.ts'
-import { describeFeature, describeField, describeSelection, describeType, describeMs } from './describe-plan-parts.ts'
+import {
+  describeFeature,
+  describeFormat,
+  describeField,
+  describeSelection,
+  describeType,
+  describeMs,
+} from './describe-plan-parts.ts'
 
 /** One difference within a definition. `from` and `to` are for people; null where the part is not there. */
 export interface PlanDetail {
@@ -61,7 +68,7 @@ function sourceParts(source: SourcePlan): Parts {
   for (const part of ['topic', 'eventTime', 'arrival'] as const)
     if (source[part] !== null) put(parts, part, source[part], source[part])
   if (source.version !== undefined) put(parts, 'version', source.version, String(source.version))
-  put(parts, 'format', source.format, source.format.kind)
+  put(parts, 'format', source.format, describeFormat(source.format))
   return parts
 }
 

@@ -8,7 +8,7 @@ import { versionOf } from './compile-view.ts'
 export type RegisteredSources = ReadonlyMap<string, readonly SourcePlan[]>
 
 /**
- * Gives each source the number of its layout: the columns with their types, and the event time, that its stored events have. A layout that the source had
+ * Gives each source the number of its layout: the columns with their types, and the event time, that its stored events have, and the format of its records. A layout that the source had
  * before keeps its number, so that a change back finds its history again; another one gets the next. Views carry their source's plan, and services their
  * views' versions, so those follow. Columns in another order are the same layout.
  */
@@ -64,7 +64,8 @@ export function isCompatible(from: SourcePlan, to: SourcePlan): boolean {
   })
 }
 
-/** What stored events of a source depend on. */
-function layoutOf({ fields, eventTime }: SourcePlan): string {
-  return canonicalJson([eventTime, Object.fromEntries(fields.map(({ name, type }) => [name, type]))])
+/** What stored events of a source depend on, and how those are read that lie in its topic. */
+function layoutOf({ fields, eventTime, format }: SourcePlan): string {
+  const written = 'subject' in format ? { ...format, subject: null } : format
+  return canonicalJson([eventTime, Object.fromEntries(fields.map(({ name, type }) => [name, type])), written])
 }

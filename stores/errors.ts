@@ -114,6 +114,29 @@ export const STORE_ERRORS = {
     status: 422,
     meaning: '`TIDEMARK_OBJECTS` is no address of an object store. The message says what is expected.',
   },
+  TM_SCHEMA_REGISTRY_UNAVAILABLE: {
+    disposition: 'retry',
+    status: 503,
+    meaning:
+      'The schema registry does not answer, or not as one, or `TIDEMARK_SCHEMA_REGISTRY` is not set. Ingest of the sources that need it waits, nothing is lost; it is tried again.',
+  },
+  TM_SCHEMA_UNKNOWN: {
+    disposition: 'dead-letter',
+    status: 422,
+    meaning:
+      'An event names a schema that the schema registry does not have. Register it, or correct `TIDEMARK_SCHEMA_REGISTRY`, and replay the letter.',
+  },
+  TM_SCHEMA_INVALID: {
+    disposition: 'dead-letter',
+    status: 422,
+    meaning:
+      "A schema of an event's format cannot be used: it is none of that format, or not of a record. The message says why.",
+  },
+  TM_CONFIG_SCHEMA_REGISTRY: {
+    disposition: 'reject',
+    status: 422,
+    meaning: '`TIDEMARK_SCHEMA_REGISTRY` is no address of a schema registry. The message says what is expected.',
+  },
   TM_KEY_TOO_LONG: {
     disposition: 'dead-letter',
     status: 422,

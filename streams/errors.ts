@@ -3,6 +3,17 @@ import type { ErrorTable } from '../features/errors/tidemark-error.ts'
 
 export const STREAM_ERRORS = {
   TM_EVENT_NOT_JSON: { disposition: 'dead-letter', status: 422, meaning: 'An event is not a JSON object.' },
+  TM_EVENT_MALFORMED: {
+    disposition: 'dead-letter',
+    status: 422,
+    meaning:
+      "The bytes of an event are not what its source's format and its schema say: cut short, too long, or without the frame of a schema registry.",
+  },
+  TM_EVENT_MESSAGE: {
+    disposition: 'dead-letter',
+    status: 422,
+    meaning: "An event is another Protobuf message than its source's format names.",
+  },
   TM_EVENT_TYPE: {
     disposition: 'dead-letter',
     status: 422,

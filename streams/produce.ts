@@ -1,6 +1,7 @@
 import { sourceLogName } from '../features/plan/source-plan.ts'
 import type { SourcePlan } from '../features/plan/source-plan.ts'
 import { decodeEvents } from './ingest/decode-events.ts'
+import { isLines, recordOf } from './ingest/event-decoder.ts'
 import { joinLines } from './ingest/event-lines.ts'
 import type { EventLine } from './ingest/event-lines.ts'
 import { createTopics, limitsOf, sourceTopic } from './stream-context.ts'
@@ -25,11 +26,11 @@ const RECORD_BYTES = 1 << 20
 /** A line of a slow input waits this long for company. */
 const LINGER_MS = 20
 
-/** Appends JSON lines to a source's topic, in order. Refused lines are appended too: ingest keeps them as dead letters. Empty lines are skipped. */
+/** Appends events to a source's topic, in order: JSON lines, many to a record; or of a source with another format records as they are, bytes. Refused lines are appended too: ingest keeps them as dead letters. Empty lines are skipped. */
 export async function produce(
   context: StreamContext,
   sourceName: string,
-  lines: AsyncIterable<EventLine> | Iterable<EventLine>,
+  events: AsyncIterable<EventLine> | Iterable<EventLine>,
   { onProgress, signal }: ProduceOptions = {},
 ): Promise<Accepted> {
   const source = await context.registry.source(sourceName)
@@ -40,8 +41,8 @@ export async function produce(
   const { messageBytesMax } = limitsOf(context)
   const send = await sender(context, source)
   const result: Accepted = { accepted: 0, refused: 0, codes: {} }
-  for await (const batch of batches(lines)) {
-    const { rows, refused } = decodeEvents(source, entities, batch, messageBytesMax)
+  for await (const batch of batches(events)) {
+    const { rows, refused } = await decodeEvents({ source, entities, messageBytesMax }, batch, context.schemas)
     result.accepted += rows.length
     result.refused += refused.length
     for (const { code } of refused) result.codes[code] = (result.codes[code] ?? 0) + 1
@@ -52,7 +53,7 @@ export async function produce(
   return result
 }
 
-/** To a topic of Tidemark's own, lines go together as one record; others expect an event in each, and any partition will do: they are taken in turn. */
+/** To a topic of Tidemark's own, lines go together as one record, records of another format one by one; others expect an event in each, and any partition will do: they are taken in turn. */
 async function sender(
   context: StreamContext,
   source: SourcePlan,
@@ -61,7 +62,8 @@ async function sender(
   const topic = sourceTopic(context, source)
   const { partitions } = await log.createTopic(topic, { partitions: 1 })
   if (topic !== (source.kind === 'stream' ? log.foreignTopic(source.topic) : null))
-    return async (lines) => void (await log.append(topic, 0, [joinLines(lines)]))
+    return async (lines) =>
+      void (await log.append(topic, 0, isLines(source) ? [joinLines(lines)] : lines.map(recordOf)))
   let turn = Math.floor(Math.random() * partitions)
   return async (lines) =>
     void (await log.append(
@@ -87,7 +89,7 @@ async function* batches(lines: AsyncIterable<EventLine> | Iterable<EventLine>): 
       if (next !== null) {
         pending = null
         if (next.done === true) break
-        if (typeof next.value === 'string' && next.value.trim() === '') continue
+        if (typeof next.value === 'string' ? next.value.trim() === '' : next.value.length === 0) continue
         batch.push(next.value)
         bytes += next.value.length
         lingered ??= new Promise((resolve) => (timer = setTimeout(() => resolve(null), LINGER_MS)))

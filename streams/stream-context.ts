@@ -4,6 +4,7 @@ import type { Registry } from '../registry/registry.ts'
 import type { Log } from '../stores/log/log.ts'
 import type { MetadataStore } from '../stores/metadata/metadata-store.ts'
 import type { ObjectStore } from '../stores/objects/object-store.ts'
+import type { SchemaRegistry } from '../stores/schemas/schema-registry.ts'
 import type { OnlineStore } from '../stores/online/online-store.ts'
 import type { Tables } from '../stores/tables/tables.ts'
 import { STREAM_LIMITS } from './stream-limits.ts'
@@ -16,6 +17,8 @@ export interface StreamContext {
   readonly objects: ObjectStore
   readonly metadata: MetadataStore
   readonly tables: Tables
+  /** Where the schemas of records are found that name theirs; not given: nowhere. */
+  readonly schemas?: SchemaRegistry | null
   readonly registry: Registry
   /** Fixed per deployment. */
   readonly buckets: number

@@ -38,6 +38,11 @@ export class StreamRole {
     return new Map([...this.#ingest.stopped, ...this.#fill.stopped, ...this.#apply.stopped])
   }
 
+  /** Source versions, and keyed logs being filled, that wait for the schema registry, each with the cause. */
+  get waiting(): ReadonlyMap<string, TidemarkError> {
+    return new Map([...this.#ingest.waiting, ...this.#fill.waiting])
+  }
+
   /** Whether the ingest of some source waits for apply or archive. */
   get isHeldBack(): boolean {
     return this.#ingest.isHeldBack

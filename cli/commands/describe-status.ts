@@ -1,6 +1,7 @@
 import type { ParkedVersion } from '../../streams/apply/parked-views.ts'
 import type { ViewFunctionFailure } from '../../streams/apply/function-failures.ts'
 import { describeSchedules } from './describe-schedules.ts'
+import { describeHeldBack } from '../../streams/ingest/held-back.ts'
 import type { KeyedLogReport, SourceReport } from '../../streams/status.ts'
 import type { StoppedPartition } from '../../streams/stopped-partitions.ts'
 import type { ViewProgress } from '../../streams/apply/live-views.ts'
@@ -103,9 +104,7 @@ function describeSources(sources: readonly SourceReport[]): string[] {
       describeCount(lagRecords),
       deadLetters === 0 ? '0' : paint('yellow', describeCount(deadLetters)),
       codes.join(', '),
-      heldBack === null
-        ? ''
-        : paint('yellow', `held back by ${heldBack.by} of ${heldBack.keyedLog}/${heldBack.partition}`),
+      heldBack === null ? '' : paint('yellow', `held back by ${describeHeldBack(heldBack)}`),
     ]
   })
   return formatTable(['source', 'records to ingest', 'dead letters', 'by code', ''], rows)

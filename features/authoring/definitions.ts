@@ -1,3 +1,4 @@
+import type { Format } from './formats.ts'
 import type { Schema } from './types.ts'
 
 /** Marks definitions, so that a loader finds them among a module's exports. */
@@ -14,6 +15,8 @@ export interface SourceDefinition<S extends Schema = Schema> {
   readonly kind: 'stream' | 'table'
   readonly name: string
   readonly topic: string
+  /** null: JSON. */
+  readonly format: Format | null
   readonly schema: S
   readonly eventTime: string
   readonly arrival: string | null
@@ -34,20 +37,23 @@ export function entity<const C extends Schema>(name: string, columns: C): Entity
 export interface StreamOptions<S extends Schema> {
   /** Default: the stream's name. */
   readonly topic?: string
+  /** Default: `json()`. */
+  readonly format?: Format
   readonly schema: S
   /** A timestamp column, not nullable: when the fact happened. */
   readonly eventTime: Extract<keyof S, string>
 }
 
-/** A source of live events (a topic of JSON objects). History can be imported into it too. */
+/** A source of live events (a topic of JSON objects, unless `format` says otherwise). History can be imported into it too. */
 export function stream<const S extends Schema>(name: string, options: StreamOptions<S>): SourceDefinition<S> {
   // Definitions may come from plain JavaScript: what is missing here is reported by `plan`, with its line.
-  const { topic = name, schema, eventTime } = options ?? {}
+  const { topic = name, format = null, schema, eventTime } = options ?? {}
   return Object.freeze({
     [DEFINITION]: 'source' as const,
     kind: 'stream' as const,
     name,
     topic,
+    format,
     schema,
     eventTime,
     arrival: null,
@@ -92,6 +98,7 @@ export function table<const S extends Schema>(name: string, options: TableOption
     kind: 'table' as const,
     name,
     topic: name,
+    format: null,
     schema,
     eventTime,
     arrival,

@@ -7,6 +7,8 @@ export interface ProjectConfig {
   readonly metadata?: string
   /** `s3://bucket/prefix?region=…&endpoint=…`, a folder, or 'embedded', the default. */
   readonly objects?: string
+  /** `http://host:port` or `https://user:password@host:port/path`: a schema registry with Confluent's API, for sources whose records name their schemas. Default: none. */
+  readonly schemaRegistry?: string
   readonly port?: number
   readonly buckets?: number
   readonly partitions?: number

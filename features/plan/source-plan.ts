@@ -1,6 +1,7 @@
 import type { FieldPlan } from './field-type.ts'
+import type { FormatPlan } from './format-plan.ts'
 
-/** A stream (a topic) or a table (fed by import). Its version changes when its event time or the type of a field changes. */
+/** A stream (a topic) or a table (fed by import). Its version changes when its event time, its format or the type of a field changes. */
 export interface SourcePlan {
   /** Number of its layout (see `registry/source-versions.ts`); absent: the first. */
   readonly version?: number
@@ -8,7 +9,7 @@ export interface SourcePlan {
   readonly name: string
   /** The source topic. Tables have one too, named after the table: `produce` and `import` work for both. */
   readonly topic: string
-  readonly format: { readonly kind: 'json' }
+  readonly format: FormatPlan
   readonly fields: readonly FieldPlan[]
   /** Name of the timestamp field that is the event time. */
   readonly eventTime: string

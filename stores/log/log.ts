@@ -24,6 +24,8 @@ export interface LogRecord {
   readonly appendTime: number
   /** Owned by the caller once returned; never a view into memory that a later read reuses. */
   readonly value: Uint8Array
+  /** What the header `__value_schema_id` says, by which serializers of a schema registry name the value's schema; where a record has it (Kafka). */
+  readonly schemaId?: Uint8Array
 }
 
 export interface AppendResult {

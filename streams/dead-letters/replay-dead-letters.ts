@@ -128,7 +128,8 @@ async function* acceptable(
       ({ offset }) => offset >= range.from && offset < range.to,
     )
     const payloads = open.map(payloadOf)
-    const decoded = decodeEvents(source, entities, payloads, limitsOf(context).messageBytesMax)
+    const { messageBytesMax } = limitsOf(context)
+    const decoded = await decodeEvents({ source, entities, messageBytesMax }, payloads, context.schemas)
     result.refused += decoded.refused.length
     for (const { code } of decoded.refused) result.codes[code] = (result.codes[code] ?? 0) + 1
     yield { letters: Array.from(decoded.rows, (row) => open[row]), decoded }

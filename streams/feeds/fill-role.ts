@@ -12,6 +12,7 @@ export class FillRole {
   readonly #feeds = new Map<string, SourceFeeds>()
   readonly #fills = new Map<string, KeyedLogFill>()
   readonly #stopped = new Map<string, TidemarkError>()
+  readonly #waiting = new Map<string, TidemarkError>()
 
   constructor(context: StreamContext) {
     this.#context = context
@@ -20,6 +21,11 @@ export class FillRole {
   /** Keyed logs whose fill stopped for good, each with its cause. */
   get stopped(): ReadonlyMap<string, TidemarkError> {
     return this.#stopped
+  }
+
+  /** Keyed logs whose fill waits for the schema registry, each with the cause. */
+  get waiting(): ReadonlyMap<string, TidemarkError> {
+    return this.#waiting
   }
 
   /** A step of every fill. Returns how much moved; 0: nothing is to be filled. */
@@ -49,13 +55,19 @@ export class FillRole {
       const fill = this.#fills.get(name) ?? (await KeyedLogFill.open(this.#context, keyedLog, feeds))
       this.#fills.set(name, fill)
       const events = await fill.step(feeds)
+      this.#waiting.delete(name)
       if (events === null) this.#fills.delete(name)
       return 1 + (events ?? 0)
     } catch (error) {
       // Another process fills it too: begin anew from what is there.
       this.#fills.delete(name)
       if (isConflict(error)) return 1
-      if (!isTidemarkError(error) || error.disposition !== 'halt') throw error
+      if (!isTidemarkError(error)) throw error
+      if (error.code === 'TM_SCHEMA_REGISTRY_UNAVAILABLE') {
+        this.#waiting.set(name, error)
+        return 0
+      }
+      if (error.disposition !== 'halt') throw error
       this.#stopped.set(name, error)
       return 0
     }

@@ -6,7 +6,7 @@ import type { Sequence } from '../blocks/block.ts'
 import { payloadOf, arrivalOf } from '../dead-letters/dead-letters.ts'
 import type { StoredLetter } from '../dead-letters/dead-letters.ts'
 import { readBlock } from '../blocks/keyed-reader.ts'
-import { decodeJson } from '../ingest/decode-json.ts'
+import { decodePayloads } from '../ingest/event-decoder.ts'
 import { orderPieces } from './donor-order.ts'
 import type { PieceGroup } from './donor-order.ts'
 import { DonorPieces, isAbove } from './donor-pieces.ts'
@@ -145,7 +145,7 @@ export class KeyedLogFill {
   }> {
     const parts: OriginEvents[] = []
     for (const piece of pieces) if (piece.kind === 'block') parts.push(await this.#readBlock(piece))
-    const own = this.#readLetters(
+    const own = await this.#readLetters(
       origin,
       pieces.flatMap((piece) => (piece.kind === 'letter' ? [piece] : [])),
     )
@@ -163,11 +163,15 @@ export class KeyedLogFill {
   }
 
   /** Letters that have a key of this entity, and are good events otherwise. */
-  #readLetters(origin: string, pieces: readonly LetterPiece[]): { events: OriginEvents; letters: StoredLetter[] } {
+  async #readLetters(
+    origin: string,
+    pieces: readonly LetterPiece[],
+  ): Promise<{ events: OriginEvents; letters: StoredLetter[] }> {
     const { source, entity } = this.#keyedLog
-    const decoded = decodeJson(
+    const decoded = await decodePayloads(
       source,
       pieces.map(({ letter }) => payloadOf(letter)),
+      this.#context.schemas ?? null,
     )
     const keyless = rowsWithoutKey(source, [entity], decoded.columns, decoded.rows.length)
     const keep = Int32Array.from(decoded.rows.keys()).filter((row) => !keyless.has(row))

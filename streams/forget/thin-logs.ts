@@ -5,10 +5,11 @@ import type { SourcePlan } from '../../features/plan/source-plan.ts'
 import type { Log, LogRecord } from '../../stores/log/log.ts'
 import { deadTopic, keyedTopic, sourceTopic } from '../stream-context.ts'
 import type { StreamContext } from '../stream-context.ts'
-import { readDeadLetters, readStoredLetters } from '../dead-letters/dead-letters.ts'
+import { payloadOf, readDeadLetters, readStoredLetters } from '../dead-letters/dead-letters.ts'
 import type { DeadLetter, StoredLetter } from '../dead-letters/dead-letters.ts'
 import { LetterOutcomes } from '../dead-letters/dead-letter-outcomes.ts'
 import { decodeEvents } from '../ingest/decode-events.ts'
+import { isLines, recordBytes } from '../ingest/event-decoder.ts'
 import { joinLines, splitLines } from '../ingest/event-lines.ts'
 import { readBlock } from '../blocks/keyed-reader.ts'
 import type { EventLine } from '../ingest/event-lines.ts'
@@ -23,12 +24,12 @@ interface Change {
   readonly value: Uint8Array | null
 }
 
-/** Rewrites the records of a partition for which `change` gives another value (null: the record goes); returns how many. */
+/** Makes the changes that `changesOf` finds among the records of a partition, a fetch at a time; returns how many records were changed. */
 async function rewriteRecords(
   log: Log,
   topic: string,
   partition: number,
-  change: (record: LogRecord) => Uint8Array | null | undefined,
+  changesOf: (records: readonly LogRecord[]) => readonly Change[] | Promise<readonly Change[]>,
 ): Promise<number> {
   if ((await log.topic(topic)) === null) return 0
   let rewritten = 0
@@ -36,11 +37,7 @@ async function rewriteRecords(
     const records = await log.read(topic, partition, next, FETCH_BYTES)
     if (records.length === 0) return rewritten
     next = records[records.length - 1].offset + 1
-    const changes: Change[] = []
-    for (const record of records) {
-      const value = change(record)
-      if (value !== undefined) changes.push({ offset: record.offset, value })
-    }
+    const changes = await changesOf(records)
     if (changes.length > 0) await log.rewrite(topic, partition, changes)
     rewritten += changes.length
   }
@@ -54,34 +51,70 @@ export async function thinKeyedLog(
 ): Promise<number> {
   let events = 0
   for (let partition = 0; partition < partitions; partition++)
-    await rewriteRecords(log, keyedTopic(keyedLog.name), partition, (record) => {
-      const block = readBlock(record, keyedLog.source.fields, `${keyedLog.name}/${partition}`)
-      const removed = key.rowsOf(keyedLog.source, block.columns, block.length)
-      const count = removed.reduce((sum, one) => sum + one, 0)
-      events += count
-      return count === 0 ? undefined : thinBlock(block, removed)
-    })
+    await rewriteRecords(log, keyedTopic(keyedLog.name), partition, (records) =>
+      records.flatMap((record) => {
+        const block = readBlock(record, keyedLog.source.fields, `${keyedLog.name}/${partition}`)
+        const removed = key.rowsOf(keyedLog.source, block.columns, block.length)
+        const count = removed.reduce((sum, one) => sum + one, 0)
+        events += count
+        return count === 0 ? [] : [{ offset: record.offset, value: thinBlock(block, removed) }]
+      }),
+    )
   return events
 }
 
-/** Empties the key's lines in a source topic: a line's number is part of its event's sequence, and a blank line is no event. */
+/** Empties the key's lines in a source topic: a line's number is part of its event's sequence, and a blank line, or a record without bytes, is no event. */
 export async function thinSourceTopic(context: StreamContext, key: ForgottenKey, source: SourcePlan): Promise<number> {
   let lines = 0
-  await rewriteRecords(context.log, sourceTopic(context, source), 0, ({ value }) => {
-    const before = splitLines(value)
-    const about = linesAbout(key, source, before)
-    const count = about.reduce((sum, one) => sum + one, 0)
-    if (count === 0) return undefined
-    lines += count
-    return joinLines(before.map((line, i) => (about[i] === 1 ? '' : line)))
+  await rewriteRecords(context.log, sourceTopic(context, source), 0, async (records) => {
+    const changes = isLines(source)
+      ? await thinnedLines(context, key, source, records)
+      : await thinnedRecords(context, key, source, records)
+    lines += changes.reduce((sum, { gone }) => sum + gone, 0)
+    return changes
   })
   return lines
 }
 
+type Thinned = Change & { /** Events. */ readonly gone: number }
+
+async function thinnedLines(
+  context: StreamContext,
+  key: ForgottenKey,
+  source: SourcePlan,
+  records: readonly LogRecord[],
+): Promise<Thinned[]> {
+  const changes: Thinned[] = []
+  for (const { offset, value } of records) {
+    const before = splitLines(value)
+    const about = await linesAbout(context, key, source, before)
+    const gone = about.reduce((sum, one) => sum + one, 0)
+    const kept = before.map((line, i) => (about[i] === 1 ? '' : line))
+    if (gone > 0) changes.push({ offset, value: joinLines(kept), gone })
+  }
+  return changes
+}
+
+async function thinnedRecords(
+  context: StreamContext,
+  key: ForgottenKey,
+  source: SourcePlan,
+  records: readonly LogRecord[],
+): Promise<Thinned[]> {
+  const values = records.map((record) => recordBytes(source, record))
+  const about = await linesAbout(context, key, source, values)
+  return records.flatMap(({ offset }, i) => (about[i] === 1 ? [{ offset, value: new Uint8Array(0), gone: 1 }] : []))
+}
+
 /** 1 for each line that is an event about the key, or no event and yet speaks of it. */
-function linesAbout(key: ForgottenKey, source: SourcePlan, lines: readonly EventLine[]): Uint8Array {
+async function linesAbout(
+  { schemas }: StreamContext,
+  key: ForgottenKey,
+  source: SourcePlan,
+  lines: readonly EventLine[],
+): Promise<Uint8Array> {
   const about = new Uint8Array(lines.length)
-  const decoded = decodeEvents(source, [], lines)
+  const decoded = await decodeEvents({ source, entities: [] }, lines, schemas)
   const rows = key.rowsOf(source, decoded.columns, decoded.rows.length)
   decoded.rows.forEach((line, i) => (about[line] = rows[i]))
   for (const { row } of decoded.refused) {
@@ -95,21 +128,20 @@ function linesAbout(key: ForgottenKey, source: SourcePlan, lines: readonly Event
 export async function thinDeadLetters(context: StreamContext, key: ForgottenKey, source: SourcePlan): Promise<number> {
   const { log } = context
   if ((await log.topic(deadTopic(sourceLogName(source)))) === null) return 0
-  const isAbout = ({ payload, reason, base64 }: DeadLetter): boolean => {
-    const line: EventLine = base64 === true ? Buffer.from(payload, 'base64') : payload
-    if (typeof line === 'string' && linesAbout(key, source, [line])[0] === 1) return true
-    return (typeof line !== 'string' && key.isInBytes(line)) || key.isInText(reason)
+  const about = async <L extends DeadLetter>(letters: readonly L[]): Promise<L[]> => {
+    const lines = await linesAbout(context, key, source, letters.map(payloadOf))
+    return letters.filter(({ reason }, i) => lines[i] === 1 || key.isInText(reason))
   }
   const outcomes = await LetterOutcomes.read(log, sourceLogName(source))
   const open: { offset: number; code: string }[] = []
   for await (const { letters } of readDeadLetters(log, sourceLogName(source)))
-    for (const letter of letters) if (outcomes.of(letter.offset) === null && isAbout(letter)) open.push(letter)
+    open.push(...(await about(letters)).filter(({ offset }) => outcomes.of(offset) === null))
   await outcomes.append(log, 'dropped', open)
   let emptied = 0
   for await (const { letters } of readStoredLetters(log, sourceLogName(source))) {
-    const about = letters.filter(isAbout)
-    if (about.length > 0) await log.rewrite(deadTopic(sourceLogName(source)), 0, about.flatMap(emptyLetter))
-    emptied += about.length
+    const found = await about(letters)
+    if (found.length > 0) await log.rewrite(deadTopic(sourceLogName(source)), 0, found.flatMap(emptyLetter))
+    emptied += found.length
   }
   return emptied
 }

@@ -1,8 +1,9 @@
 import type { EntityPlan, SourcePlan } from '../../features/plan/source-plan.ts'
 import type { Column } from '../../features/values/column.ts'
+import type { SchemaRegistry } from '../../stores/schemas/schema-registry.ts'
 import { gather, gatherColumn } from '../../features/values/gather.ts'
-import { decodeJson } from './decode-json.ts'
 import type { RefusedEvent } from './decode-json.ts'
+import { decodePayloads } from './event-decoder.ts'
 import type { EventLine } from './event-lines.ts'
 import { describeTooLarge, rowsTooLarge } from './event-size.ts'
 import { KEY_REASONS, rowsWithoutKey } from './keyed-append.ts'
@@ -17,16 +18,16 @@ export interface DecodedRows {
 }
 
 /**
- * JSON events of a source, as every path takes them in: against the schema, with a key for some of the entities that read the source, and none too large for a message. No
- * limit where it was decided before what they are.
+ * Events of a source, as every path takes them in: against the schema, with a key for some of the entities that read the source, and none too large for a message. No
+ * limit where it was decided before what they are. TM_SCHEMA_REGISTRY_UNAVAILABLE.
  */
-export function decodeEvents(
-  source: SourcePlan,
-  entities: readonly EntityPlan[],
+export async function decodeEvents(
+  rules: Omit<RowRules, 'messageBytesMax'> & { readonly messageBytesMax?: number },
   payloads: readonly EventLine[],
-  messageBytesMax: number = Infinity,
-): DecodedRows {
-  const decoded = decodeJson(source, payloads)
+  schemas: SchemaRegistry | null = null,
+): Promise<DecodedRows> {
+  const { source, entities, messageBytesMax = Infinity } = rules
+  const decoded = await decodePayloads(source, payloads, schemas)
   const all = { ...decoded, rows: Int32Array.from(decoded.rows) }
   const { rows, columns, eventTime, unfit } = fittingRows({ source, entities, messageBytesMax }, all)
   const refused = [...decoded.refused, ...unfit]

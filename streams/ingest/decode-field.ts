@@ -4,7 +4,19 @@ import { failStream } from '../errors.ts'
 
 const ISO = /^\d{4}-\d{2}-\d{2}(?:[T ]\d{2}:\d{2}(?::\d{2}(?:\.\d{1,9})?)?(?:Z|[+-]\d{2}:?\d{2}))$/
 
-/** A field's value from parsed JSON. TM_EVENT_NULL, TM_EVENT_NON_FINITE, TM_EVENT_TIME, TM_EVENT_TYPE. */
+/** Stands for a value of a record's format that no field can hold. */
+export class NoValue {
+  readonly what: string
+  readonly advice: string
+
+  /** `what`, as in 'a decimal'; `advice`: what to do. */
+  constructor(what: string, advice: string = '') {
+    this.what = what
+    this.advice = advice === '' ? '' : `; ${advice}`
+  }
+}
+
+/** A field's value from parsed JSON, or what other formats give in its place: bytes as they are, integers beyond ±2^53 as bigint, `NoValue`. TM_EVENT_NULL, TM_EVENT_NON_FINITE, TM_EVENT_TIME, TM_EVENT_TYPE. */
 export function decodeField(field: FieldPlan, raw: unknown): Value {
   // A function is not from JSON: it is what objects inherit under the name `constructor`.
   if (raw === null || raw === undefined || typeof raw === 'function') {
@@ -17,6 +29,11 @@ export function decodeField(field: FieldPlan, raw: unknown): Value {
     if (field.nonFinite === 'null') return null
     throw failStream('TM_EVENT_NON_FINITE', `field ${field.name} is not finite`)
   }
+  if (raw instanceof NoValue)
+    throw failStream(
+      field.type.kind === 'timestamp' ? 'TM_EVENT_TIME' : 'TM_EVENT_TYPE',
+      `field ${field.name} should be ${expected(field)}, found ${raw.what}${raw.advice}`,
+    )
   if (field.type.kind === 'timestamp')
     throw failStream('TM_EVENT_TIME', `field ${field.name} should be ISO-8601 with a time zone or epoch milliseconds`)
   throw failStream('TM_EVENT_TYPE', `field ${field.name} should be ${expected(field)}, found ${describe(raw)}`)
@@ -25,12 +42,13 @@ export function decodeField(field: FieldPlan, raw: unknown): Value {
 function expected({ type }: FieldPlan): string {
   if (type.kind === 'enum') return `one of ${type.values.join(', ')}`
   if (type.kind === 'vector') return `an array of ${type.length} numbers`
-  return type.kind === 'bytes' ? 'base64 text' : type.kind
+  return type.kind === 'bytes' ? 'bytes (base64 text in JSON)' : type.kind
 }
 
 function describe(raw: unknown): string {
   if (typeof raw === 'number' || typeof raw === 'bigint' || typeof raw === 'boolean') return String(raw)
   if (typeof raw === 'string') return raw.isWellFormed() ? 'a string' : 'a string that is not well-formed Unicode'
+  if (ArrayBuffer.isView(raw)) return 'bytes'
   return Array.isArray(raw) ? 'an array' : 'an object'
 }
 

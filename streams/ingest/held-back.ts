@@ -2,16 +2,27 @@ import type { MetadataStore } from '../../stores/metadata/metadata-store.ts'
 
 const SCOPE = 'held-back'
 
-/** What a producer waits for. */
+/** A consumer that a producer waits for. */
 export interface HeldBack {
   readonly by: 'apply' | 'archive'
   readonly keyedLog: string
   readonly partition: number
 }
 
-export interface HeldBackSource extends HeldBack {
-  /** Since when, epoch ms. */
-  readonly since: number
+/** Events name schemas that cannot be asked for. */
+export interface WithoutSchemas {
+  readonly by: 'schema-registry'
+  readonly reason: string
+}
+
+/** What the ingest of a source waits for. */
+export type HeldBackCause = HeldBack | WithoutSchemas
+
+/** `since`: epoch ms. */
+export type HeldBackSource = HeldBackCause & { readonly since: number }
+
+export function describeHeldBack(held: HeldBackCause): string {
+  return held.by === 'schema-registry' ? held.reason : `${held.by} of ${held.keyedLog}/${held.partition}`
 }
 
 /** Makes known to other processes that the ingest of a source version waits; null: it does not. */

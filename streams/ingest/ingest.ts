@@ -8,9 +8,10 @@ import type { LogRecord, TopicPartition } from '../../stores/log/log.ts'
 import { BackPressure } from './back-pressure.ts'
 import { deadLetterAppends, letterPayload } from '../dead-letters/dead-letters.ts'
 import type { DeadLetter } from '../dead-letters/dead-letters.ts'
-import { RecordDecoder } from './decode-records.ts'
+import { createEventDecoder, recordBytes } from './event-decoder.ts'
+import type { EventDecoder } from './event-decoder.ts'
 import { publishHeldBack, readHeldBack } from './held-back.ts'
-import type { HeldBack } from './held-back.ts'
+import type { HeldBackCause } from './held-back.ts'
 import { appendIngested } from './ingest-checkpoint.ts'
 import type { IngestCheckpoint } from './ingest-checkpoint.ts'
 import { SourcePositions } from './source-positions.ts'
@@ -31,6 +32,7 @@ const STOPPING: ReadonlySet<string> = new Set(['TM_SOURCE_TRUNCATED', 'TM_SOURCE
 
 /** No more than what may lie behind apply and archive, where that is less. */
 const FETCH_BYTES = 4 << 20
+const AWAY = 'TM_SCHEMA_REGISTRY_UNAVAILABLE'
 
 interface Fetched {
   readonly origin: string
@@ -53,13 +55,15 @@ export class IngestRole {
   readonly #recent: RecentBlocks | null
   readonly #ownership: Ownership
   readonly #feeds = new Map<string, SourceFeeds>()
-  readonly #decoders = new Map<string, { readonly schema: string; readonly decoder: RecordDecoder }>()
+  readonly #decoders = new Map<string, { readonly schema: string; readonly decoder: EventDecoder }>()
   /** Source partitions that stopped, with the cause, by name. */
   readonly #stopped = new Map<string, TidemarkError>()
+  /** Source versions that wait for the schema registry, with the cause. */
+  readonly #waiting = new Map<string, TidemarkError>()
   readonly #pressure: BackPressure
   readonly #positions: SourcePositions
   /** Sources whose ingest waits; null: what was published of another process is not known. */
-  #held: Map<string, HeldBack> | null = null
+  #held: Map<string, HeldBackCause> | null = null
   #isBehind = false
 
   /** `recent` is told of every block appended. */
@@ -83,7 +87,7 @@ export class IngestRole {
 
   /** Whether the ingest of some source waits for apply or archive (see `BackPressure`). */
   get isHeldBack(): boolean {
-    return this.#held !== null && this.#held.size > 0
+    return this.#held !== null && [...this.#held.values()].some(({ by }) => by !== 'schema-registry')
   }
 
   /** One fetch of every partition of every source that is not held back. Returns how many events were taken in (accepted or refused). */
@@ -103,8 +107,14 @@ export class IngestRole {
     for (const source of sources) {
       this.#positions.forgetSource(source)
       this.#held?.delete(source)
+      this.#waiting.delete(source)
       for (const name of this.#stopped.keys()) if (partOf(name) === sourcePart(source)) this.#stopped.delete(name)
     }
+  }
+
+  /** Source versions whose events name schemas that cannot be asked for now, each with the cause; they are tried again. */
+  get waiting(): ReadonlyMap<string, TidemarkError> {
+    return this.#waiting
   }
 
   /** Source partitions (`source.<name>/<number>`) that stopped for good, each with its cause; all others go on. */
@@ -120,6 +130,7 @@ export class IngestRole {
     // What no view reads stays in the topic, for the first one that will.
     if (open.keyedLogs.length === 0) {
       this.#positions.forgetSource(name)
+      this.#waiting.delete(name)
       return 0
     }
     const topic = await log.topic(sourceTopic(this.#context, source))
@@ -129,28 +140,38 @@ export class IngestRole {
     })
     const ends = await Promise.all(places.map(({ partition }) => log.endOffset(topic.name, partition)))
     let moved = 0
-    let isHeld: boolean | null = null
+    let isHeld = false
+    let away: TidemarkError | null = null
     for (const [partition, place] of places.entries()) {
       const stopName = `source.${name}/${partition}`
       if (this.#stopped.has(stopName)) continue
       try {
         const checkpoint = await this.#positions.next(source, place, ends[partition])
         if (checkpoint === null) continue
-        isHeld ??= await this.#holds(name, open)
+        isHeld ||= await this.#holds(name, open)
         if (!isHeld) moved += await this.#ingestPartition(source, open, place, checkpoint)
       } catch (error) {
-        if (!isTidemarkError(error) || !STOPPING.has(error.code)) throw error
-        this.#stopped.set(stopName, error)
+        if (!isTidemarkError(error)) throw error
+        if (error.code === AWAY) away = error
+        else if (STOPPING.has(error.code)) this.#stopped.set(stopName, error)
+        else throw error
       }
     }
-    if (isHeld === null) await this.#hold(name, null)
+    if (!isHeld) await this.#waitFor(name, away)
     return moved
   }
 
   async #holds(source: string, { keyedLogs }: OpenFeeds): Promise<boolean> {
     const held = await this.#pressure.heldBack(keyedLogs)
-    await this.#hold(source, held)
+    if (held !== null) await this.#hold(source, held)
     return held !== null
+  }
+
+  /** Good events are no dead letters because the schema registry is away: their source waits; null: for nothing. */
+  async #waitFor(source: string, away: TidemarkError | null): Promise<void> {
+    if (away === null) this.#waiting.delete(source)
+    else this.#waiting.set(source, away)
+    await this.#hold(source, away === null ? null : { by: 'schema-registry', reason: away.message })
   }
 
   async #ingestPartition(
@@ -168,12 +189,14 @@ export class IngestRole {
     const records = reading.records.filter(({ offset }) => offset < rules.until)
     const nextOffset = Math.min(reading.nextOffset, rules.until)
     if (nextOffset === checkpoint.nextOffset) return 0
+    const decoder = this.#decoder(rules.source)
+    await decoder.prepare(records.map((record) => recordBytes(rules.source, record)))
     if ((await log.endOffset(place.topic, place.partition)) > nextOffset) this.#isBehind = true
     const { incarnation, historyEnd } = checkpoint
     const origin = `${incarnation}/${place.partition}`
     const lastSent = laterSent(checkpoint.lastSent, feeds.lastSentOf(origin))
     const fetched = { origin, records, lastSent, historyEnd }
-    const { events, blocks, letters } = this.#convert(rules.source, keyedLogs, fetched)
+    const { events, blocks, letters } = this.#convert(rules.source, keyedLogs, fetched, decoder)
     const all = [...blocks, ...deadLetterAppends(name, letters, messageBytesMax)]
     const appends = all.length === 0 ? [] : [...all, feeds.guard]
     const at = { source: name, partition: place.partition }
@@ -197,10 +220,11 @@ export class IngestRole {
       // The feeds changed since: the next round reads them.
       return 1
     }
-    return events
+    // Records without events were taken in too.
+    return Math.max(1, events)
   }
 
-  async #hold(source: string, held: HeldBack | null): Promise<void> {
+  async #hold(source: string, held: HeldBackCause | null): Promise<void> {
     const { log, metadata } = this.#context
     if (this.#held === null) {
       this.#held = new Map()
@@ -213,10 +237,9 @@ export class IngestRole {
     await publishHeldBack(metadata, source, held === null ? null : { ...held, since: Math.floor(log.now()) })
   }
 
-  #convert(source: SourcePlan, keyedLogs: readonly KeyedLog[], fetched: Fetched): Converted {
+  #convert(source: SourcePlan, keyedLogs: readonly KeyedLog[], fetched: Fetched, decoder: EventDecoder): Converted {
     const { origin, records, lastSent, historyEnd } = fetched
     const entities = keyedLogs.map(({ entity }) => entity)
-    const decoder = this.#decoder(source)
     const { messageBytesMax } = limitsOf(this.#context)
     const rules = { source, entities, messageBytesMax }
     const { events, refused } = recordEvents({ ...rules, decoder, origin, records, historyEnd })
@@ -234,12 +257,12 @@ export class IngestRole {
     return { events: events.length + refused.length, blocks, letters }
   }
 
-  /** Kept, with the texts that it knows, as long as the source's schema is the same. */
-  #decoder(source: SourcePlan): RecordDecoder {
+  /** Kept, with the texts and schemas that it knows, as long as the source's schema and format are the same. */
+  #decoder(source: SourcePlan): EventDecoder {
     const held = this.#decoders.get(sourceLogName(source))
-    const schema = canonicalJson([source.fields, source.eventTime])
+    const schema = canonicalJson([source.fields, source.eventTime, source.format])
     if (held?.schema === schema) return held.decoder
-    const decoder = new RecordDecoder(source)
+    const decoder = createEventDecoder(source, this.#context.schemas ?? null)
     this.#decoders.set(sourceLogName(source), { schema, decoder })
     return decoder
   }

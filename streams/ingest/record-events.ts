@@ -2,13 +2,15 @@ import { gather } from '../../features/values/gather.ts'
 import type { LogRecord } from '../../stores/log/log.ts'
 import { fittingRows } from './decode-events.ts'
 import type { RowRules } from './decode-events.ts'
-import type { RecordDecoder, RefusedLine } from './decode-records.ts'
-import { splitLines } from './event-lines.ts'
+import type { RefusedLine } from './event-columns.ts'
+import { recordBytes } from './event-decoder.ts'
+import type { EventDecoder } from './event-decoder.ts'
 import type { OriginEvents } from './keyed-append.ts'
 
 /** Records of a source's topic, and how a source version takes them in. */
 export interface SourceRecords extends RowRules {
-  readonly decoder: RecordDecoder
+  /** Prepared for these records. */
+  readonly decoder: EventDecoder
   readonly origin: string
   readonly records: readonly LogRecord[]
   /** See `IngestCheckpoint`. */
@@ -20,13 +22,14 @@ export function recordEvents({ decoder, origin, records, historyEnd, ...rules }:
   readonly events: OriginEvents
   readonly refused: readonly RefusedLine[]
 } {
-  const decoded = decoder.decode(records.map(({ value }) => value))
+  const sent = records.map((record) => recordBytes(rules.source, record))
+  const decoded = decoder.decode(sent)
   const { recordOf, lineOf } = decoded
   const all = { ...decoded, rows: Int32Array.from(recordOf.keys()) }
   const { rows, columns, eventTime, unfit } = fittingRows(rules, all)
   const refused = [...decoded.refused]
   for (const { row, ...refusal } of unfit) {
-    const payload = splitLines(records[recordOf[row]].value)[lineOf[row]]
+    const payload = decoder.payload(sent[recordOf[row]], lineOf[row])
     refused.push({ ...refusal, record: recordOf[row], line: lineOf[row], payload })
   }
   const sequenceOffset = new Float64Array(rows.length)

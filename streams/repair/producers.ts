@@ -8,7 +8,8 @@ import { lastOutcome, LetterOutcomes } from '../dead-letters/dead-letter-outcome
 import { payloadOf, readDeadLetters } from '../dead-letters/dead-letters.ts'
 import type { StoredLetter } from '../dead-letters/dead-letters.ts'
 import { decodeEvents } from '../ingest/decode-events.ts'
-import { RecordDecoder } from '../ingest/decode-records.ts'
+import { createEventDecoder, recordBytes } from '../ingest/event-decoder.ts'
+import type { EventDecoder } from '../ingest/event-decoder.ts'
 import { readIngestCheckpoint } from '../ingest/ingest-checkpoint.ts'
 import { appendTarget, pickEvents, repartition } from '../ingest/keyed-append.ts'
 import type { LastSent, OriginEvents } from '../ingest/keyed-append.ts'
@@ -108,14 +109,15 @@ async function* sourceBlocks(
 ): AsyncIterable<Block> {
   const { log } = place.context
   const { source } = place.keyedLog
-  const making = { ...place, origin, range, decoder: new RecordDecoder(source), tooLarge: await tooLarge(log, source) }
+  const decoder = createEventDecoder(source, place.context.schemas ?? null)
+  const making = { ...place, origin, range, decoder, refusedThen: await refusedThen(log, source) }
   let kept: LogRecord[] = []
   let bytes = 0
   for (let next = Math.max(0, range.after.offset); next <= range.until.offset;) {
     const { records, nextOffset } = await log.readOn(place.from, next, FETCH_BYTES)
     if (records.length === 0) break
     next = nextOffset
-    const found = blockOfRecords(making, records)
+    const found = await blockOfRecords(making, records)
     if (found === null) continue
     const offsets = new Set(found.sequenceOffset)
     for (const record of records) {
@@ -124,42 +126,45 @@ async function* sourceBlocks(
       bytes += record.value.length
     }
     if (bytes < bytesMax) continue
-    const block = blockOfRecords(making, kept)
+    const block = await blockOfRecords(making, kept)
     if (block !== null) yield block
     kept = []
     bytes = 0
   }
-  const block = kept.length === 0 ? null : blockOfRecords(making, kept)
+  const block = kept.length === 0 ? null : await blockOfRecords(making, kept)
   if (block !== null) yield block
 }
 
 interface Remaking extends SourcePlace {
   readonly origin: string
   readonly range: SequenceRange
-  readonly decoder: RecordDecoder
-  /** `<origin>/<offset>.<index>` of events that were too large when they were ingested, whatever the limit is now. */
-  readonly tooLarge: ReadonlySet<string>
+  readonly decoder: EventDecoder
+  /** `<origin>/<offset>.<index>` of events that were refused when they were ingested for what may be otherwise now: the limit of a message, or what the schema registry has. */
+  readonly refusedThen: ReadonlySet<string>
 }
 
-async function tooLarge(log: Log, source: SourcePlan): Promise<ReadonlySet<string>> {
+const PASSING = new Set(['TM_EVENT_TOO_LARGE', 'TM_SCHEMA_UNKNOWN', 'TM_SCHEMA_INVALID'])
+
+async function refusedThen(log: Log, source: SourcePlan): Promise<ReadonlySet<string>> {
   const found = new Set<string>()
   if ((await log.topic(deadTopic(sourceLogName(source)))) === null) return found
   for await (const { letters } of readDeadLetters(log, sourceLogName(source)))
     for (const { code, origin, sequence } of letters)
-      if (code === 'TM_EVENT_TOO_LARGE') found.add(`${origin}/${sequence.join('.')}`)
+      if (PASSING.has(code)) found.add(`${origin}/${sequence.join('.')}`)
   return found
 }
 
 /** The partition's events of a range among these records, as ingest made them. */
-function blockOfRecords(making: Remaking, records: readonly LogRecord[]): Block | null {
+async function blockOfRecords(making: Remaking, records: readonly LogRecord[]): Promise<Block | null> {
   const { origin, range, decoder, historyEnd } = making
   const { source } = making.keyedLog
   const entities = making.keyedLogs.map(({ entity }) => entity)
   const rules = { source, entities, messageBytesMax: Infinity }
+  await decoder.prepare(records.map((record) => recordBytes(source, record)))
   const { events } = recordEvents({ ...rules, decoder, origin, records, historyEnd })
   const isTaken = (row: number): boolean =>
-    !making.tooLarge.has(`${origin}/${events.sequenceOffset[row]}.${events.sequenceIndex[row]}`)
-  const taken = making.tooLarge.size === 0 ? events : pickEvents(events, rowsWhere(events.length, isTaken))
+    !making.refusedThen.has(`${origin}/${events.sequenceOffset[row]}.${events.sequenceIndex[row]}`)
+  const taken = making.refusedThen.size === 0 ? events : pickEvents(events, rowsWhere(events.length, isTaken))
   return blockOf(making, taken, range)
 }
 
@@ -197,19 +202,24 @@ async function* letterBlocks(
       bytes += letter.payload.length
     }
     if (bytes < bytesMax) continue
-    const block = blockOf(place, letterEvents(place, origin, kept), range)
+    const block = blockOf(place, await letterEvents(place, origin, kept), range)
     if (block !== null) yield block
     kept = []
     bytes = 0
   }
-  const block = kept.length === 0 ? null : blockOf(place, letterEvents(place, origin, kept), range)
+  const block = kept.length === 0 ? null : blockOf(place, await letterEvents(place, origin, kept), range)
   if (block !== null) yield block
 }
 
 /** As a replay decodes them. */
-function letterEvents({ keyedLog, keyedLogs }: Place, origin: string, letters: readonly StoredLetter[]): OriginEvents {
+async function letterEvents(
+  { context, keyedLog, keyedLogs }: Place,
+  origin: string,
+  letters: readonly StoredLetter[],
+): Promise<OriginEvents> {
   const entities = keyedLogs.map(({ entity }) => entity)
-  const { rows, columns, eventTime } = decodeEvents(keyedLog.source, entities, letters.map(payloadOf))
+  const rules = { source: keyedLog.source, entities }
+  const { rows, columns, eventTime } = await decodeEvents(rules, letters.map(payloadOf), context.schemas)
   return {
     origin,
     length: rows.length,

@@ -91,12 +91,16 @@ test('Kafka log: topics of others are taken as they are', { skip }, async (conte
   await producer.send({
     topic: 'payments',
     messages: [
-      { partition: 2, key: 'k', value: 'v', headers: { h: 'x' }, timestamp: '1234' },
+      { partition: 2, key: 'k', value: 'v', headers: { h: 'x', __value_schema_id: '\u0001id' }, timestamp: '1234' },
       { partition: 2, key: '12345678', value: null },
     ],
   })
   const [first, second] = await log.read(name, 2, 0, 1 << 20)
   assert.deepEqual([Buffer.from(first.value).toString(), first.appendTime], ['v', 1234])
+  assert.deepEqual(
+    [first.schemaId, second.schemaId].map((id) => id && Buffer.from(id).toString()),
+    ['\u0001id', undefined],
+  )
   assert.equal(second.value.length, 0)
   assert.ok(second.appendTime > 1234)
   assert.deepEqual(await log.listTopics(), [])

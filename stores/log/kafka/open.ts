@@ -237,9 +237,10 @@ function infoOf(name: string, { id, leaders }: ClusterTopic): TopicInfo {
 
 function recordsOf(topic: string, { records }: PlacedRecords): LogRecord[] {
   const isOwn = !isForeign(topic)
-  return records.map(({ offset, timestamp, key, value }) => ({
+  return records.map(({ offset, timestamp, key, value, schemaId }) => ({
     offset,
     appendTime: isOwn ? Math.max(timestamp, floorOf(key)) : timestamp < 0 ? NaN : timestamp,
     value: value ?? new Uint8Array(0),
+    ...(schemaId === null ? {} : { schemaId }),
   }))
 }

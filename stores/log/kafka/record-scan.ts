@@ -6,7 +6,8 @@ import { compressionsAlgorithms } from '@platformatic/kafka'
  *    0 i64 base offset   8 i32 length from here on   16 i8 magic (2)       21 i16 attributes: 0–2 codec, 3 append time, 4 transactional, 5 control
  *   23 i32 last offset delta   27 i64 base timestamp   35 i64 max timestamp   43 i64 producer id   57 i32 records   61 the records, compressed together
  *
- * A record: zigzag varints of length, (i8 attributes), timestamp delta, offset delta, key length and key, value length and value, then headers.
+ * A record: zigzag varints of length, (i8 attributes), timestamp delta, offset delta, key length and key, value length and value, then how many headers there are, and of each the same of its key
+ * and value.
  */
 const LENGTH_AT = 8
 const MAGIC_AT = 16
@@ -18,6 +19,8 @@ const PRODUCER_ID_AT = 43
 const COUNT_AT = 57
 const RECORDS_AT = 61
 const BATCH_HEAD = 12
+/** Of the header that names a value's schema. */
+const SCHEMA_ID = Buffer.from('__value_schema_id')
 
 const CODEC = 0b111
 const APPEND_TIME = 0b1000
@@ -38,6 +41,8 @@ export interface ScannedRecord {
   readonly key: Uint8Array | null
   /** A copy; null: a tombstone. */
   readonly value: Uint8Array | null
+  /** A copy; see `LogRecord`. */
+  readonly schemaId: Uint8Array | null
 }
 
 /**
@@ -94,12 +99,24 @@ function scanBatch(batch: Buffer, from: number, onRecord: (record: ScannedRecord
     const offset = base + reader.varint()
     const key = reader.bytes()
     const value = reader.bytes()
+    const schemaId = offset < from ? null : schemaHeader(reader)
     reader.at = end
     if (offset < from) continue
-    const record = { offset, timestamp: appendTime ?? baseTime + time, key, value }
+    const record = { offset, timestamp: appendTime ?? baseTime + time, key, value, schemaId }
     if (!onRecord(record)) return offset + 1
   }
   return null
+}
+
+/** The last of that name, as consumers take it. */
+function schemaHeader(reader: RecordReader): Uint8Array | null {
+  let found: Uint8Array | null = null
+  for (let left = reader.varint(); left > 0; left--) {
+    const name = reader.bytes()
+    const value = reader.bytes()
+    if (name !== null && SCHEMA_ID.equals(name)) found = value
+  }
+  return found
 }
 
 class RecordReader {

@@ -47,7 +47,7 @@ const REFUSED: readonly [line: string, says: RegExp][] = [
   ["export const x = stream('x', null)", /stream x must have columns/],
   [
     "export const x = stream('x', { schema, eventtime: 'paid_at' })",
-    /stream x has no option "eventtime"; it has topic, schema, eventTime/,
+    /stream x has no option "eventtime"; it has topic, format, schema, eventTime/,
   ],
   [
     "export const x = stream('x', { schema })",
@@ -63,6 +63,49 @@ const REFUSED: readonly [line: string, says: RegExp][] = [
   ],
   [source("topic: 'a b'"), /topic "a b" of stream x is not allowed/],
   [source('topic: 5'), /topic 5 of stream x is not allowed/],
+  [source("format: 'avro'"), /format of stream x must be json\(\), .*found "avro": is \(\) missing/],
+  [source("format: { format: 'xml' }"), /format of stream x: expected json\(\)/],
+  [
+    source("format: { format: 'avro', options: 'payments-value' }"),
+    /avro takes an object of options, found "payments-value"/,
+  ],
+  [
+    source("format: { format: 'avro', options: { topic: 'a' } }"),
+    /avro has no option "topic"; it has subject, schema, framing/,
+  ],
+  [
+    source("format: { format: 'avro', options: { subject: 5 } }"),
+    /subject of avro must be a text like 'payments-value', found 5/,
+  ],
+  [
+    source("format: { format: 'avro', options: { framing: 'none' } }"),
+    /records without a frame say nothing of their schema/,
+  ],
+  [source("format: { format: 'avro', options: { schema: '\"string\"' } }"), /an event is an Avro record/],
+  [
+    source(
+      "format: { format: 'avro', options: { schema: { type: 'record', name: 'P', fields: [{ name: 'a', type: 'int' }] } } }",
+    ),
+    /its schema P has no field card_id, which is a column: its fields are a/,
+  ],
+  [
+    source("format: { format: 'protobuf', options: { schema: 'syntax = \"proto3\";' } }"),
+    /records without a frame say nothing of their schema/,
+  ],
+  [
+    source("format: { format: 'protobuf', options: { message: 5 } }"),
+    /message of protobuf must be a name like 'shop.Payment', found 5/,
+  ],
+  [
+    source(
+      "format: { format: 'protobuf', options: { schema: 'syntax = \"proto3\"; message P { int32 a = 1; }', message: 'P' } }",
+    ),
+    /message P has no field card_id, which is a column: its fields are a/,
+  ],
+  [
+    source("format: { format: 'protobuf', options: { schema: 'message', message: 'P' } }"),
+    /the Protobuf schema cannot be used/,
+  ],
   [source("arrival: 'known_at'"), /stream x has no option "arrival"/],
   [tabled("arrival: 'nowhere'"), /arrival of table x must name one of its columns/],
   [tabled("arrival: 'late_at'"), /column late_at of table x must be t.timestamp\(\), not nullable, to be its arrival/],

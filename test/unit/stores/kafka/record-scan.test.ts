@@ -62,6 +62,29 @@ test('records of every codec, from an offset in the middle of a batch, with the 
   }
 })
 
+test('of the headers the one that names the schema of the value is given, the last of several', () => {
+  const messages = [
+    { topic: 't', value: Buffer.from('a'), headers: new Map([[Buffer.from('trace'), Buffer.from('x')]]) },
+    {
+      topic: 't',
+      value: Buffer.from('b'),
+      headers: new Map([
+        [Buffer.from('__value_schema_id'), Buffer.of(1, 2)],
+        [Buffer.from('__key_schema_id'), Buffer.of(9)],
+        [Buffer.from('__value_schema_id'), Buffer.of(1, 3)],
+        [Buffer.from('trace'), Buffer.alloc(0)],
+      ]),
+    },
+    { topic: 't', value: Buffer.from('c') },
+  ]
+  const found: (number[] | null)[] = []
+  scanRecords(createRecordsBatch(messages, { producerId: -1n }).buffer, 0, [], ({ schemaId }) => {
+    found.push(schemaId === null ? null : [...schemaId])
+    return true
+  })
+  assert.deepEqual(found, [null, [1, 3], null])
+})
+
 test('a batch that is cut short is read another time; bytes that are no batch are an error', () => {
   const whole = batchOf({ base: 5, values: ['a', 'b'] })
   const next = batchOf({ base: 7, values: ['c'] })
