@@ -27,7 +27,7 @@ export const CLI_ERRORS = {
     disposition: 'retry',
     status: 500,
     meaning:
-      'The process of a role has done nothing else for 15 s than one thing that does not return, such as a pattern that backtracks without end in a function of a definition, or it was stopped. `start` kills it and starts it anew, with growing pauses; another worker on the machine kills it and takes over; nothing is lost.',
+      'The process of a role has done nothing else for 15 s than one thing that does not return, such as a pattern that backtracks without end in a function of a definition, or it was stopped. The message names the function: apply a corrected one. `start` kills it and starts it anew, with growing pauses; another worker on the machine kills it and takes over; nothing is lost.',
   },
   TM_PORT_IN_USE: {
     disposition: 'reject',

@@ -14,6 +14,8 @@ import { importUntil } from '../scheduled-imports.ts'
 import { serve } from '../serve.ts'
 import { aborted, stopSignal } from '../stop-signal.ts'
 import type { LogLines } from '../terminal/log-lines.ts'
+import { takeHang, watchForHangs } from './hang-watch.ts'
+import { describeHang } from './describe-hang.ts'
 import { joinWorkers } from './own-worker.ts'
 import { joinRole } from './role-lease.ts'
 import type { RoleName } from './role-messages.ts'
@@ -89,6 +91,7 @@ async function runUntil(
     if (alone) log('info', role, at === null ? 'runs (Ctrl-C stops)' : `runs on ${at} (Ctrl-C stops)`, { url: at })
     ready(at)
   }
+  const hangs = watchForHangs(dataFolder)
   let project: Project | null = null
   try {
     project = await waits.through('opening', signal, () => openProject(directory))
@@ -96,6 +99,7 @@ async function runUntil(
     if (role === 'serve') await serveUntil(project, port ?? project.port, signal, isReady, unwell)
     else await workUntil({ ...project, waits }, role, signal, { ...options, ready: isReady })
   } finally {
+    await hangs.close()
     await presence?.close()
     await project?.close()
   }
@@ -129,7 +133,7 @@ async function workUntil(
     log(
       'warn',
       role,
-      `TM_ROLE_STUCK: process ${pid} did this too and hung: it was ended (nothing is lost), others go on`,
+      `TM_ROLE_STUCK: process ${pid} did this too and hung: it was ended (nothing is lost), others go on; ${describeHang(takeHang(project.dataFolder, pid))}`,
       { code: 'TM_ROLE_STUCK' },
     )
   const share = await joinRole(project.dataFolder, role, signal, { leaseMs, killed })

@@ -8,7 +8,10 @@ import type { LogEntry, LogLines } from '../terminal/log-lines.ts'
 import { LEASE_MS } from './role-lease.ts'
 import { ALIVE_EVERY_MS } from './role-messages.ts'
 import type { RoleName, RoleOrder, RoleReport } from './role-messages.ts'
+import { describeHang } from './describe-hang.ts'
+import { takeHang } from './hang-watch.ts'
 import { SUPERVISED } from './supervision.ts'
+import { dataFolderOf } from '../open-project.ts'
 
 const MAIN = fileURLToPath(import.meta.url.replace(/roles\/supervised-role\.(ts|js)$/, 'main.$1'))
 const BACK_OFF_MS_MIN = 250
@@ -98,7 +101,8 @@ export class SupervisedRole {
     let missed = -Infinity
     const timer = setInterval(() => {
       if (++missed * ALIVE_EVERY_MS < stuckMs) return
-      const message = `its event loop has not turned for ${stuckMs / 1000} s, so it was killed (nothing is lost): a function of a definition that does not return, such as a pattern that backtracks without end? Find it among the views of the partition that lags in \`tidemark status\`, and apply a corrected one`
+      const hung = takeHang(dataFolderOf(this.#options.directory), child.pid)
+      const message = `its event loop has not turned for ${stuckMs / 1000} s, so it was killed (nothing is lost): ${describeHang(hung)}`
       stuck({ kind: 'failed', code: 'TM_ROLE_STUCK', message, again: true })
       child.kill('SIGKILL')
     }, ALIVE_EVERY_MS)

@@ -2,6 +2,7 @@ import type { StatusName } from '../aggregation/result-column.ts'
 import type { Value } from '../plan/field-type.ts'
 import type { CompiledService } from './compiled-view.ts'
 import type { FunctionFailures } from './function-failures.ts'
+import { running } from './running-function.ts'
 import { coerceResult } from './function-results.ts'
 
 /**
@@ -21,7 +22,12 @@ export function deriveRow(
   for (const feature of plan.features) vector[feature.fullName] = values[at++]
   for (const field of plan.request) vector[field.name] = values[at++]
   for (const derived of plan.derived) {
-    const value = callDerived(functions[derived.fn], derived, vector, failures)
+    const value = running(
+      plan,
+      derived.name,
+      () => `the derived field ${derived.name} of service ${plan.name}`,
+      () => callDerived(functions[derived.fn], derived, vector, failures),
+    )
     vector[derived.name] = value ?? null
     values.push(value ?? null)
     statuses.push(value === undefined ? 'INVALID' : 'PRESENT')

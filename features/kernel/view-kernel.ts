@@ -11,6 +11,7 @@ import type { EventBatch } from '../values/event-batch.ts'
 import type { CompiledView } from './compiled-view.ts'
 import { createEventCursor } from './event-row.ts'
 import { FunctionFailures } from './function-failures.ts'
+import { running } from './running-function.ts'
 import { coerceResult, createColumnBuilder } from './function-results.ts'
 import { compileRules } from './rules.ts'
 import type { RowRule } from './rules.ts'
@@ -77,10 +78,12 @@ export class ViewKernel {
 
   /** Runs `where` and input functions over a batch. */
   prepare(batch: EventBatch): PreparedBatch {
-    const selected = this.#select(batch)
-    const computed = this.#inputs.map((input, number) =>
-      'column' in input ? null : this.#computeInput(input, this.#inputFeatures[number], batch, selected),
-    )
+    const selected = this.#running('where', () => this.#select(batch))
+    const computed = this.#inputs.map((input, number) => {
+      if ('column' in input) return null
+      const name = this.#inputFeatures[number]
+      return this.#running(name, () => this.#computeInput(input, name, batch, selected))
+    })
     return { batch, selected, computed }
   }
 
@@ -175,6 +178,17 @@ export class ViewKernel {
     const number = this.#columnNumber.get(name)
     invariant(number !== undefined, `view ${this.view.plan.name} reads the unknown column ${name}`)
     return number
+  }
+
+  /** `name`: `where`, or the feature whose input is computed. */
+  #running<T>(name: string, run: () => T): T {
+    const { plan } = this.view
+    return running(
+      plan,
+      name,
+      () => (name === 'where' ? `where of view ${plan.name}` : `the input of feature ${name} of view ${plan.name}`),
+      run,
+    )
   }
 
   #select(batch: EventBatch): Uint8Array | null {

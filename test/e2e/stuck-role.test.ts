@@ -44,7 +44,10 @@ test(
     assert.equal(produced.code, 0, produced.stderr)
     await Promise.race([stuck.promise, ended])
     const line = said.find((text) => text.startsWith('stream: TM_ROLE_STUCK'))
-    assert.match(line ?? '', /^stream: TM_ROLE_STUCK: .*function of a definition that does not return.*starts anew/)
+    assert.match(
+      line ?? '',
+      /^stream: TM_ROLE_STUCK: .*: where of view card_spend, a function of a definition that does not return.*apply a corrected one.*starts anew/,
+    )
     const answer = await fetch(`${url}/v1/features/fraud`, {
       method: 'POST',
       headers: { 'content-type': 'application/json' },
