@@ -5,6 +5,7 @@ import { openKafkaLog } from '../../stores/log/kafka/open.ts'
 import type { Log } from '../../stores/log/log.ts'
 import { missing } from '../services/installation.ts'
 import { quietClient, startKafka } from '../services/kafka-cluster.ts'
+import { until } from '../services/until.ts'
 import { hasErrorCode } from '../support/folders.ts'
 import { Random, runSeed } from '../support/random.ts'
 import { logContract } from './log.contract.ts'
@@ -32,8 +33,11 @@ async function fixture(context: TestContext): Promise<KafkaFixture> {
   }
   const admin = quietClient(brokers).admin()
   await admin.connect()
-  const topics = (await admin.listTopics()).filter((name) => !name.startsWith('__'))
+  const listed = async (): Promise<string[]> => (await admin.listTopics()).filter((name) => !name.startsWith('__'))
+  const topics = await listed()
   if (topics.length > 0) await admin.deleteTopics({ topics })
+  // The controller has deleted them; the broker learns of it a little later.
+  await until(async () => (await listed()).length === 0)
   await admin.disconnect()
   return { open, brokers }
 }
