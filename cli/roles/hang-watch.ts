@@ -3,9 +3,9 @@ import { join } from 'node:path'
 import { Worker } from 'node:worker_threads'
 import { runningFunction } from '../../features/kernel/running-function.ts'
 
-const BEAT_MS = 500
+const BEAT_MS = 1000
 /** Long before anybody ends a process for it. */
-const HANGS_AFTER_MS = 2000
+const HANGS_AFTER_MS = 4000
 
 /** What the thread gets. */
 export interface HangWatch {

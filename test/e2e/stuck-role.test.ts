@@ -31,7 +31,7 @@ test(
         if (role === 'stream' && message.startsWith('TM_ROLE_STUCK')) stuck.resolve()
       },
       signal: stop.signal,
-      stuckMs: 3000,
+      stuckMs: 9000,
       ready: (url) => ready.resolve(url),
     })
     const url = await Promise.race([ready.promise, ended.then(() => '')])
