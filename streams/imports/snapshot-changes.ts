@@ -9,7 +9,7 @@ import { fileReading } from './import-files.ts'
 
 /** Of a table whose files are snapshots: what the next one is compared with. */
 export interface SnapshotProgress {
-  /** The object with what the last snapshot held (see `Rows`); null: nothing was taken in yet. */
+  /** The object with what the last snapshot held; null: nothing was taken in yet. */
   readonly previous: { readonly object: string; readonly fields: readonly FieldPlan[] } | null
   /** Snapshots taken in so far. */
   readonly taken: number
@@ -29,9 +29,11 @@ export interface PendingSnapshot {
   readonly vanished: number
 }
 
-/** A row is known by the SHA-256 of its values: `h`, and how often it stands there: `c`. The rows themselves are not kept: nothing of a key that is forgotten stays. */
-const HASH = 'h'
-const COUNT = 'c'
+/** A row is known by the SHA-256 of its values, and how often it stands there. The rows themselves are not kept: nothing of a key that is forgotten stays. No field has such a name. */
+const HASH = '"__hash"'
+const COUNT = '"__count"'
+/** The hash of a row by the fields of the snapshot before. */
+const BEFORE = '"__before"'
 
 /**
  * Compares a snapshot of a table with the one before it, as multisets of rows: what is new or changed becomes a file of its own, in the order of the snapshot's rows. Both are objects when
@@ -54,19 +56,22 @@ export async function compareSnapshot(
     const gone = before?.fields.filter((field) => fields.every(({ name }) => name !== field.name)) ?? []
     const typed = await tables.rowSource(file.path, [...fields, ...gone], read)
     try {
-      await tables.execute(`COPY (SELECT * FROM (${typed.sql}) ORDER BY "__row") TO ${sqlText(rows)} (FORMAT parquet)`)
+      const hashed = `${hashOf(fields)} AS ${HASH}, ${before === null ? 'NULL' : hashOf(before.fields)} AS ${BEFORE}`
+      await tables.execute(
+        `COPY (SELECT *, ${hashed} FROM (${typed.sql}) ORDER BY "__row") TO ${sqlText(rows)} (FORMAT parquet)`,
+      )
     } catch (error) {
       throw await typed.explain(error)
     }
-    await tables.execute(`COPY (${hashesOf(rows, fields)}) TO ${sqlText(hashes)} (FORMAT parquet)`)
+    await tables.execute(`COPY (${countOf(rows, HASH)}) TO ${sqlText(hashes)} (FORMAT parquet)`)
     // With its number: two snapshots may well change in the same way, and the second change is one too.
     const number = sqlStruct({ 'tidemark.snapshot': `${source.name}/${taken}` })
-    const selected = before === null ? `SELECT * FROM read_parquet(${sqlText(rows)})` : changesOf(rows, before)
+    const selected = before === null ? `SELECT * FROM read_parquet(${sqlText(rows)})` : changesOf(rows, before.path)
     const columns = fields.map(fileColumn).join(', ')
     await tables.execute(
       `COPY (SELECT ${columns} FROM (${selected}) ORDER BY "__row") TO ${sqlText(changes)} (FORMAT parquet, KV_METADATA ${number})`,
     )
-    const vanished = before === null ? 0 : await countVanished(tables, rows, before)
+    const vanished = before === null ? 0 : await countVanished(tables, rows, before.path)
     const name = `snapshots/${source.name}/${taken}-${crypto.randomUUID()}`
     await objects.createFromFile(`${name}.hashes.parquet`, hashes)
     await objects.createFromFile(`${name}.changes.parquet`, changes)
@@ -120,25 +125,26 @@ async function beforeOf(
   return { path: await objects.localPath(object), fields: before }
 }
 
-function hashed(rows: string, fields: readonly FieldPlan[]): string {
+/** A row's values, told apart whatever they are. */
+function hashOf(fields: readonly FieldPlan[]): string {
   const struct = fields.map(({ name }) => `${sqlName(name)} := ${sqlName(name)}`).join(', ')
-  return `SELECT *, sha256(to_json(struct_pack(${struct}))::VARCHAR) AS ${HASH} FROM read_parquet(${sqlText(rows)})`
+  return `sha256(to_json(struct_pack(${struct}))::VARCHAR)`
 }
 
-function hashesOf(rows: string, fields: readonly FieldPlan[]): string {
-  return `SELECT ${HASH}, count(*) AS ${COUNT} FROM (${hashed(rows, fields)}) GROUP BY ${HASH} ORDER BY ${HASH}`
+function countOf(rows: string, hash: string): string {
+  return `SELECT ${hash} AS ${HASH}, count(*) AS ${COUNT} FROM read_parquet(${sqlText(rows)}) GROUP BY 1 ORDER BY 1`
 }
 
 /** Every copy of a row beyond those that the snapshot before had. */
-function changesOf(rows: string, { path, fields }: Before): string {
-  return `SELECT * FROM (SELECT *, row_number() OVER (PARTITION BY ${HASH} ORDER BY "__row") AS "__copy" FROM (${hashed(rows, fields)}))
-    LEFT JOIN read_parquet(${sqlText(path)}) USING (${HASH}) WHERE ${COUNT} IS NULL OR "__copy" > ${COUNT}`
+function changesOf(rows: string, before: string): string {
+  return `SELECT * FROM (SELECT *, row_number() OVER (PARTITION BY ${BEFORE} ORDER BY "__row") AS "__copy" FROM read_parquet(${sqlText(rows)})) r
+    LEFT JOIN read_parquet(${sqlText(before)}) b ON b.${HASH} = r.${BEFORE} WHERE b.${COUNT} IS NULL OR "__copy" > b.${COUNT}`
 }
 
-async function countVanished(tables: Tables, rows: string, { path, fields }: Before): Promise<number> {
+async function countVanished(tables: Tables, rows: string, before: string): Promise<number> {
   const count: FieldPlan = { name: 'vanished', type: { kind: 'float64' }, nullable: false, nonFinite: 'reject' }
   const sql = `SELECT coalesce(sum(greatest(b.${COUNT} - coalesce(n.${COUNT}, 0), 0)), 0)::DOUBLE
-    FROM read_parquet(${sqlText(path)}) b LEFT JOIN (${hashesOf(rows, fields)}) n USING (${HASH})`
+    FROM read_parquet(${sqlText(before)}) b LEFT JOIN (${countOf(rows, BEFORE)}) n USING (${HASH})`
   const { columns } = await tables.queryAll(sql, [count])
   return columns[0].storage === 'number' ? columns[0].values[0] : 0
 }

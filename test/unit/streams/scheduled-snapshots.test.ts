@@ -22,7 +22,7 @@ export const seen = featureView('seen', { entity: item, from: items, features: {
 export const shop = featureService('shop', { features: [seen.all()] })
 `
 const ALL_TYPES = `, stock: t.int64().nullable(), small: t.int32(), share: t.float32({ nonFinite: 'null' }).nullable(), listed: t.bool(), note: t.string().nullable(),
-    colour: t.enum('red', 'blue'), raw: t.bytes(), shape: t.vector(2)`
+    colour: t.enum('red', 'blue'), h: t.int32(), raw: t.bytes(), shape: t.vector(2)`
 
 type Row = Readonly<Record<string, unknown>>
 
@@ -38,6 +38,7 @@ function randomRow(random: Random): Row {
     listed: random.below(2) === 0,
     note: random.pick([null, '', 'a"b', 'ß\n']),
     colour: random.pick(['red', 'blue']),
+    h: random.below(2),
     raw: random.pick(['', 'AAH/', 'XA==']),
     shape: random.pick([
       [1, 2],
