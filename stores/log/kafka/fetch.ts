@@ -2,15 +2,11 @@ import { createAPI, ResponseError, Writer } from '@platformatic/kafka'
 import type { Connection, Reader } from '@platformatic/kafka'
 import type { AbortedTransaction } from './record-scan.ts'
 
-/** What is fetched of one partition. */
-export interface FetchRequest {
+/** A partition, and the offset from which on something is asked for. */
+export interface FetchPlace {
   readonly topicId: string
   readonly partition: number
   readonly offset: number
-  /** About: at least one batch is given if there is one. */
-  readonly maxBytes: number
-  /** How long the broker waits for a first byte. */
-  readonly maxWaitMs: number
 }
 
 export interface Fetched {
@@ -23,12 +19,35 @@ export interface Fetched {
   readonly records: Buffer
 }
 
+/** A partition as the broker has it now. */
+export interface FetchedPartition extends Fetched {
+  readonly topicId: string
+  readonly partition: number
+  /** 0: none. */
+  readonly error: number
+}
+
+interface FetchRequest {
+  readonly places: readonly FetchPlace[]
+  /** About: at least one batch is given if there is one. */
+  readonly maxBytes: number
+  /** How long the broker waits until something can be read. */
+  readonly maxWaitMs: number
+}
+
+interface FetchResponse {
+  /** Of the request as a whole; 0: none. */
+  readonly error: number
+  readonly partitions: readonly FetchedPartition[]
+}
+
 const FETCH = 1
 /** The first with topic ids, which tell a topic that was made again. */
 const VERSION = 13
 const READ_COMMITTED = 1
 
-function request({ topicId, partition, offset, maxBytes, maxWaitMs }: FetchRequest): Writer {
+function request({ places, maxBytes, maxWaitMs }: FetchRequest): Writer {
+  const byTopic = [...Map.groupBy(places, ({ topicId }) => topicId)]
   return Writer.create()
     .appendInt32(-1)
     .appendInt32(maxWaitMs)
@@ -37,10 +56,10 @@ function request({ topicId, partition, offset, maxBytes, maxWaitMs }: FetchReque
     .appendInt8(READ_COMMITTED)
     .appendInt32(0)
     .appendInt32(-1)
-    .appendArray([topicId], (writer, id) => {
-      writer.appendUUID(id).appendArray([partition], (inner, index) => {
+    .appendArray(byTopic, (writer, [id, own]) => {
+      writer.appendUUID(id).appendArray(own, (inner, { partition, offset }) => {
         inner
-          .appendInt32(index)
+          .appendInt32(partition)
           .appendInt32(-1)
           .appendInt64(BigInt(offset))
           .appendInt32(-1)
@@ -53,36 +72,49 @@ function request({ topicId, partition, offset, maxBytes, maxWaitMs }: FetchReque
     .appendTaggedFields()
 }
 
-function response(_correlation: number, key: number, version: number, reader: Reader): Fetched {
+function response(_correlation: number, _key: number, _version: number, reader: Reader): FetchResponse {
   reader.readInt32()
-  const failed = reader.readInt16()
-  if (failed !== 0) throw new ResponseError(key, version, { '/': [failed, null] }, null)
+  const error = reader.readInt16()
   reader.readInt32()
-  const [topic] = reader.readArray((ofTopic) => {
-    ofTopic.readUUID()
-    return ofTopic.readArray((r) => {
-      r.readInt32()
-      const error = r.readInt16()
-      const highWatermark = Number(r.readInt64())
-      const lastStableOffset = Number(r.readInt64())
-      const logStartOffset = Number(r.readInt64())
-      const aborted =
-        r.readNullableArray((item) => ({ producerId: item.readInt64(), firstOffset: item.readInt64() })) ?? []
-      r.readInt32()
-      const length = Math.max(0, r.readUnsignedVarInt() - 1)
-      const records = r.buffer.slice(r.position, r.position + length)
-      r.skip(length)
-      return { error, highWatermark, lastStableOffset, logStartOffset, aborted, records }
-    })
+  const topics = reader.readArray((ofTopic) => {
+    const topicId = ofTopic.readUUID()
+    return ofTopic.readArray((r) => fetchedPartition(topicId, r))
   })
-  const [partition] = topic
-  if (partition.error !== 0) throw new ResponseError(key, version, { '/partition': [partition.error, null] }, partition)
+  return { error, partitions: topics.flat() }
+}
+
+function fetchedPartition(topicId: string, r: Reader): FetchedPartition {
+  const partition = r.readInt32()
+  const error = r.readInt16()
+  const highWatermark = Number(r.readInt64())
+  const lastStableOffset = Number(r.readInt64())
+  const logStartOffset = Number(r.readInt64())
+  const aborted = r.readNullableArray((item) => ({ producerId: item.readInt64(), firstOffset: item.readInt64() })) ?? []
+  r.readInt32()
+  const length = Math.max(0, r.readUnsignedVarInt() - 1)
+  const records = r.buffer.slice(r.position, r.position + length)
+  r.skip(length)
+  return { topicId, partition, error, highWatermark, lastStableOffset, logStartOffset, aborted, records }
+}
+
+const api = createAPI<[FetchRequest], FetchResponse>(FETCH, VERSION, request as never, response)
+
+/** One fetch of one partition, what is committed only, about `maxBytes`; the broker does not wait. */
+export async function fetchRecords(connection: Connection, place: FetchPlace, maxBytes: number): Promise<Fetched> {
+  const { error, partitions } = await api.async(connection, { places: [place], maxBytes, maxWaitMs: 0 })
+  if (error !== 0) throw new ResponseError(FETCH, VERSION, { '/': [error, null] }, null)
+  const [partition] = partitions
+  if (partition.error !== 0)
+    throw new ResponseError(FETCH, VERSION, { '/partition': [partition.error, null] }, partition)
   return partition
 }
 
-const api = createAPI<[FetchRequest], Fetched>(FETCH, VERSION, request as never, response)
-
-/** One fetch of one partition, what is committed only. */
-export function fetchRecords(connection: Connection, asked: FetchRequest): Promise<Fetched> {
-  return api.async(connection, asked)
+/** Waits at a broker until something can be read in one of its partitions from an offset on, or for a time; what is there is left where it is. */
+export async function watchPartitions(
+  connection: Connection,
+  places: readonly FetchPlace[],
+  maxWaitMs: number,
+): Promise<FetchedPartition[]> {
+  const { error, partitions } = await api.async(connection, { places, maxBytes: 1, maxWaitMs })
+  return partitions.map((partition) => ({ ...partition, error: partition.error || error }))
 }

@@ -230,15 +230,8 @@ export class KafkaPartitions {
         if ((await this.#cluster.topic(topic, true))?.id !== topicId) throw this.unknown(place)
       }
       try {
-        const id = topicId ?? known.id
-        const asked = {
-          topicId: id,
-          partition,
-          offset,
-          maxBytes: Math.min(Math.max(maxBytes, 1), FETCH_BYTES_MAX),
-          maxWaitMs: 0,
-        }
-        return await fetchRecords(connection, asked)
+        const from = { topicId: topicId ?? known.id, partition, offset }
+        return await fetchRecords(connection, from, Math.min(Math.max(maxBytes, 1), FETCH_BYTES_MAX))
       } catch (error) {
         if (isKafkaError(error, 'UNKNOWN_TOPIC_OR_PARTITION')) throw this.unknown(place)
         if (!isKafkaError(error, 'OFFSET_OUT_OF_RANGE')) throw error

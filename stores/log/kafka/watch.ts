@@ -2,8 +2,8 @@ import type { ConnectionPool } from '@platformatic/kafka'
 import type { LogWatch } from '../log.ts'
 import type { Broker, ClusterTopic, KafkaCluster } from './cluster.ts'
 import type { KafkaPartitions } from './partitions.ts'
-import { watchPartitions } from './watch-fetch.ts'
-import type { WatchedPartition } from './watch-fetch.ts'
+import { watchPartitions } from './fetch.ts'
+import type { FetchPlace } from './fetch.ts'
 
 /** A broker waits this long until something comes; it is asked again then. */
 const FETCH_MS = 1000
@@ -23,7 +23,7 @@ export class KafkaLogWatch implements LogWatch {
   readonly #seen = new Map<string, number>()
   /** Under way, by broker; true: something came. Never rejects. */
   readonly #pending = new Map<string, Promise<boolean>>()
-  #leaders = new Map<string, { readonly broker: Broker; readonly partitions: WatchedPartition[] }>()
+  #leaders = new Map<string, { readonly broker: Broker; readonly partitions: FetchPlace[] }>()
   #leadersAt = -Infinity
   #isChanged = false
 
@@ -80,15 +80,13 @@ export class KafkaLogWatch implements LogWatch {
     return false
   }
 
-  async #ask(name: string, broker: Broker, partitions: readonly WatchedPartition[]): Promise<boolean> {
+  async #ask(name: string, broker: Broker, partitions: readonly FetchPlace[]): Promise<boolean> {
     try {
       const connection = await this.#pool.get(broker)
       const asked = partitions.map((one) => ({ ...one, offset: this.#seen.get(nameOf(one)) ?? 0 }))
       let isNew = false
-      for (const { topicId, partition, error, stableOffset } of await watchPartitions(connection, {
-        partitions: asked,
-        maxWaitMs: FETCH_MS,
-      })) {
+      const found = await watchPartitions(connection, asked, FETCH_MS)
+      for (const { topicId, partition, error, lastStableOffset: stableOffset } of found) {
         const at = nameOf({ topicId, partition })
         // Another leader, another topic, an offset that is no more: whoever waits looks for himself.
         if (error !== 0) this.#leadersAt = -Infinity
@@ -108,7 +106,7 @@ export class KafkaLogWatch implements LogWatch {
   }
 
   async #findLeaders(): Promise<void> {
-    const leaders = new Map<string, { readonly broker: Broker; readonly partitions: WatchedPartition[] }>()
+    const leaders = new Map<string, { readonly broker: Broker; readonly partitions: FetchPlace[] }>()
     for (const topic of await this.#topics())
       for (const [partition, leader] of topic.leaders.entries()) {
         if (leader < 0) continue
@@ -123,8 +121,7 @@ export class KafkaLogWatch implements LogWatch {
   }
 }
 
-const nameOf = ({ topicId, partition }: Pick<WatchedPartition, 'topicId' | 'partition'>): string =>
-  `${topicId}/${partition}`
+const nameOf = ({ topicId, partition }: Pick<FetchPlace, 'topicId' | 'partition'>): string => `${topicId}/${partition}`
 
 function after(ms: number): Promise<false> {
   return new Promise((resolve) => setTimeout(() => resolve(false), ms).unref())
