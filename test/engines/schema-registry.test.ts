@@ -2,7 +2,6 @@ import assert from 'node:assert/strict'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { test } from 'node:test'
-import avsc from 'avsc'
 import { ConfluentRegistry } from '../../stores/schemas/confluent-registry.ts'
 import { StreamRole } from '../../streams/stream-role.ts'
 import { produce } from '../../streams/produce.ts'
@@ -12,21 +11,13 @@ import { missing } from '../services/installation.ts'
 import { startSchemaRegistry } from '../services/schema-registry.ts'
 import { sharedServer } from '../services/shared-server.ts'
 import { decodeSource, formatSource, framed } from '../support/decode-source.ts'
+import { PAYMENT_SCHEMA, payment } from '../support/framed-payments.ts'
 import { Platform } from '../support/platform.ts'
 import { field } from '../support/view-plans.ts'
 
 const skip = missing('registry')
 const UNKNOWN_ID = 2_000_000_000
-const SCHEMA = {
-  type: 'record',
-  name: 'Payment',
-  fields: [
-    { name: 'card', type: 'string' },
-    { name: 'amount', type: 'double' },
-    { name: 'at', type: 'long' },
-  ],
-}
-const TYPE = avsc.Type.forSchema(SCHEMA as avsc.Schema)
+
 const DEFINITIONS = `
 import { avro, count, entity, featureService, featureView, stream, t } from 'tidemark'
 export const card = entity('card', { card: t.string() })
@@ -48,10 +39,6 @@ async function register(url: string, subject: string, body: object): Promise<num
   const { id } = (await answer.json()) as { id?: number }
   assert.ok(id !== undefined, `${subject} was not registered`)
   return id
-}
-
-function payment(id: number, card: string): Buffer {
-  return framed(id, TYPE.toBuffer({ card, amount: 1, at: Date.UTC(2024, 4, 1) }))
 }
 
 test('schemas by id with their references; an unknown id or GUID is none', { skip }, async () => {
@@ -122,7 +109,7 @@ test(
   async (t) => {
     const { url, process: server, stop } = await startSchemaRegistry()
     t.after(stop)
-    const id = await register(url, 'payments-value', { schema: JSON.stringify(SCHEMA) })
+    const id = await register(url, 'payments-value', { schema: JSON.stringify(PAYMENT_SCHEMA) })
     const platform = await Platform.open(t, DEFINITIONS)
     const cut = async (): Promise<void> => {
       platform.context = { ...platform.context, schemas: new ConfluentRegistry(url, { timeoutMs: 300 }) }

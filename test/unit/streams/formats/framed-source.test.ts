@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import avsc from 'avsc'
 import { produce } from '../../../../streams/produce.ts'
 import { readHeldBack } from '../../../../streams/ingest/held-back.ts'
 import { forgetKey } from '../../../../streams/forget/forget-key.ts'
@@ -10,7 +9,8 @@ import { readDeadLetters } from '../../../../streams/dead-letters/dead-letters.t
 import { replayDeadLetters } from '../../../../streams/dead-letters/replay-dead-letters.ts'
 import { failStore } from '../../../../stores/errors.ts'
 import type { RegisteredSchema, SchemaKey } from '../../../../stores/schemas/schema-registry.ts'
-import { framed, HeldSchemas } from '../../../support/decode-source.ts'
+import { HeldSchemas } from '../../../support/decode-source.ts'
+import { PAYMENT_SCHEMA, payment } from '../../../support/framed-payments.ts'
 import { Platform } from '../../../support/platform.ts'
 
 const DEFINITIONS = `
@@ -24,16 +24,6 @@ export const payments = stream('payments', {
 export const spend = featureView('spend', { entity: card, from: payments, features: { n: count().over('lifetime'), total: sum('amount').over('lifetime') } })
 export const all = featureService('all', { features: [spend.all()] })
 `
-const SCHEMA = {
-  type: 'record',
-  name: 'Payment',
-  fields: [
-    { name: 'card', type: 'string' },
-    { name: 'amount', type: 'double' },
-    { name: 'at', type: 'long' },
-  ],
-} as const
-const TYPE = avsc.Type.forSchema(SCHEMA as unknown as avsc.Schema)
 
 class TroubledSchemas extends HeldSchemas {
   isAway = false
@@ -42,10 +32,6 @@ class TroubledSchemas extends HeldSchemas {
     if (this.isAway) return Promise.reject(failStore('TM_SCHEMA_REGISTRY_UNAVAILABLE', 'the schema registry is away'))
     return super.schema(key)
   }
-}
-
-function payment(id: number, card: string, amount: number): Buffer {
-  return framed(id, TYPE.toBuffer({ card, amount, at: Date.UTC(2024, 4, 1) }))
 }
 
 async function open(t: Parameters<typeof Platform.open>[0]): Promise<{ platform: Platform; schemas: TroubledSchemas }> {
@@ -61,7 +47,7 @@ async function values(platform: Platform, card: string): Promise<readonly unknow
 
 test('while the schema registry is away ingest of its source waits, visibly, and no event becomes a dead letter; then it goes on', async (t) => {
   const { platform, schemas } = await open(t)
-  schemas.add('ids/1', JSON.stringify(SCHEMA))
+  schemas.add('ids/1', JSON.stringify(PAYMENT_SCHEMA))
   await produce(platform.context, 'payments', [payment(1, 'a', 2)])
   schemas.isAway = true
   const role = new StreamRole(platform.context)
@@ -82,7 +68,7 @@ test('while the schema registry is away ingest of its source waits, visibly, and
 
 test('an unknown schema is a dead letter that keeps its bytes, and replays once the schema is registered; letters beside it stay', async (t) => {
   const { platform, schemas } = await open(t)
-  schemas.add('ids/1', JSON.stringify(SCHEMA))
+  schemas.add('ids/1', JSON.stringify(PAYMENT_SCHEMA))
   const unknown = payment(9, 'b', 5)
   const records = [
     payment(1, 'a', 1),
@@ -111,7 +97,7 @@ test('an unknown schema is a dead letter that keeps its bytes, and replays once 
     refused: 3,
     codes: { TM_SCHEMA_UNKNOWN: 1, TM_EVENT_MALFORMED: 2 },
   })
-  schemas.add('ids/9', JSON.stringify(SCHEMA))
+  schemas.add('ids/9', JSON.stringify(PAYMENT_SCHEMA))
   assert.equal((await replayDeadLetters(platform.context, 'payments')).replayed, 1)
   await platform.settle()
   assert.deepEqual(await values(platform, 'b'), [1, 5])
@@ -119,7 +105,7 @@ test('an unknown schema is a dead letter that keeps its bytes, and replays once 
 
 test('a forgotten key goes out of a topic of bytes and its letters; the other events keep their places', async (t) => {
   const { platform, schemas } = await open(t)
-  schemas.add('ids/1', JSON.stringify(SCHEMA))
+  schemas.add('ids/1', JSON.stringify(PAYMENT_SCHEMA))
   const records = [payment(1, 'stays', 1), payment(1, 'leaves', 2), payment(9, 'leaves', 3), payment(1, 'stays', 4)]
   await produce(platform.context, 'payments', records)
   await platform.settle()
