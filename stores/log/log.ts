@@ -30,6 +30,8 @@ export interface LogRecord {
 
 export interface AppendResult {
   readonly baseOffset: number
+  /** No record stands from here up to `baseOffset`, as far as the appender knows without asking: that at least. */
+  readonly emptyFrom: number
   readonly appendTime: number
 }
 

@@ -70,6 +70,35 @@ test('Kafka log: where a partition ends does not count what is no record', { ski
   assert.equal(await log.endOffset('g.a', 0), 5)
 })
 
+test(
+  'Kafka log: an append says how far back no other record stands, whoever appended in between',
+  { skip },
+  async (context) => {
+    const { open } = await fixture(context)
+    const [log, other] = [await open(), await open()]
+    for (const topic of ['g.a', 'g.b']) await log.createTopic(topic, { partitions: 2 })
+    const append = async (writer: Log, values: number): Promise<{ from: number; to: number; end: number }> => {
+      const value = Array.from({ length: values }, () => bytes(1))
+      const place = { topic: 'g.a', partition: 1 }
+      const [, { emptyFrom, baseOffset }] = await writer.appendAll([
+        { topic: 'g.b', partition: 0, values: value },
+        { ...place, values: value },
+      ])
+      const between = (await log.read('g.a', 1, emptyFrom, 1 << 20)).filter(({ offset }) => offset < baseOffset)
+      assert.deepEqual(between, [])
+      return { from: emptyFrom, to: baseOffset, end: baseOffset + values }
+    }
+    const first = await append(log, 2)
+    assert.equal(first.from, first.to)
+    const second = await append(log, 1)
+    assert.deepEqual([second.from, second.to], [first.end, first.end + 1])
+    const foreign = await append(other, 1)
+    const third = await append(log, 1)
+    assert.ok(third.from >= foreign.end)
+    assert.equal((await append(log, 3)).from, third.end)
+  },
+)
+
 test('Kafka log: topics of others are taken as they are', { skip }, async (context) => {
   const { open, brokers } = await fixture(context)
   const client = quietClient(brokers)

@@ -9,7 +9,7 @@ export function losingContext(context: StreamContext, random: Random, share: () 
   const appendAll = async (appends: readonly TopicAppend[], checkpoint?: LogCheckpoint): Promise<AppendResult[]> => {
     const kept = appends.filter(({ topic }) => !topic.startsWith('keyed.') || random.next() >= share())
     const results = await log.appendAll(kept, checkpoint)
-    return appends.map((append) => results[kept.indexOf(append)] ?? { baseOffset: 0, appendTime: 0 })
+    return appends.map((append) => results[kept.indexOf(append)] ?? { baseOffset: 0, emptyFrom: 0, appendTime: 0 })
   }
   const losing: Log = new Proxy(log, {
     get: (target, name): unknown => {

@@ -16,7 +16,7 @@ const TAKEN_MS_MAX = 60_000
 /** How often who appends also says what is settled, for those who ask. */
 const PUBLISH_EVERY_MS = 250
 
-const NOTHING: AppendResult = { baseOffset: -1, appendTime: -1 }
+const NOTHING: AppendResult = { baseOffset: -1, emptyFrom: -1, appendTime: -1 }
 
 export interface GuardedAppend extends PlacedAppend {
   readonly ifEnd?: number
@@ -27,6 +27,8 @@ interface Held {
   readonly producer: ProducerId
   /** Ends that were looked at, by `<topic>/<partition>`: nobody else of the group appends there before taking over. */
   readonly ends: Map<string, number>
+  /** Behind the last record that was appended, by the same: what follows it up to the next one are marks of transactions, or what was aborted. */
+  readonly appended: Map<string, number>
   /** No append is stamped earlier; all that were can be read. */
   floor: number
   isSettledAsked: boolean
@@ -115,7 +117,12 @@ export class GroupProducer {
     const ends = [...results].map(([{ topic, partition }, { end }]) => ({ topic, partition, before: end }))
     for (const { topic, partition } of ends) held.ends.delete(`${topic}/${partition}`)
     await partitions.readable(ends)
-    for (const { appendTime } of results.values()) held.floor = Math.max(held.floor, appendTime)
+    for (const [append, result] of results) {
+      const place = `${append.topic}/${append.partition}`
+      held.floor = Math.max(held.floor, result.appendTime)
+      results.set(append, { ...result, emptyFrom: held.appended.get(place) ?? result.baseOffset })
+      held.appended.set(place, result.end)
+    }
     return results
   }
 
@@ -162,7 +169,14 @@ export class GroupProducer {
     const producer = await newProducerId(cluster, this.#transactionalId)
     const last = await settled.last()
     const floor = last?.time ?? 0
-    return { producer, ends: new Map(), floor, isSettledAsked: last !== null, publishedAt: -Infinity }
+    return {
+      producer,
+      ends: new Map(),
+      appended: new Map(),
+      floor,
+      isSettledAsked: last !== null,
+      publishedAt: -Infinity,
+    }
   }
 
   async #addPartitions({ id, epoch }: ProducerId, appends: readonly PlacedAppend[]): Promise<void> {

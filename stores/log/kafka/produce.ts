@@ -1,5 +1,6 @@
 import { createAPI, NumericMap, produceV9 } from '@platformatic/kafka'
 import type { Connection } from '@platformatic/kafka'
+import type { AppendResult } from '../log.ts'
 
 const PRODUCE_MS_MAX = 15_000
 const ALL_REPLICAS = -1
@@ -67,11 +68,9 @@ const produceApi = createAPI<[Produced], ReturnType<typeof produceV9.parseRespon
   produceV9.parseResponse,
 )
 
-export async function produceBatch(
-  connection: Connection,
-  asked: Produced,
-): Promise<{ baseOffset: number; appendTime: number }> {
+export async function produceBatch(connection: Connection, asked: Produced): Promise<AppendResult> {
   const { responses } = await produceApi.async(connection, asked)
   const [{ baseOffset, logAppendTimeMs }] = responses[0].partitionResponses
-  return { baseOffset: Number(baseOffset), appendTime: Math.max(Number(logAppendTimeMs), asked.floor ?? 0) }
+  const base = Number(baseOffset)
+  return { baseOffset: base, emptyFrom: base, appendTime: Math.max(Number(logAppendTimeMs), asked.floor ?? 0) }
 }

@@ -77,7 +77,7 @@ async function produceOne(producing: Producing, { topic, partition, values }: Pl
     first ??= result
     end = result.baseOffset + batch.length
   }
-  return { ...(first ?? { baseOffset: -1, appendTime: -1 }), end }
+  return { ...(first ?? { baseOffset: -1, emptyFrom: -1, appendTime: -1 }), end }
 }
 
 function* batches(values: readonly Uint8Array[]): Iterable<readonly Uint8Array[]> {

@@ -186,7 +186,7 @@ class LmdbLog implements Log {
     writer.varint(end.offset + append.values.length)
     writer.f64(appendTime)
     this.#db.putSync(endKey(topic.number, append.partition), Buffer.from(writer.finish()))
-    return { baseOffset: end.offset, appendTime }
+    return { baseOffset: end.offset, emptyFrom: end.offset, appendTime }
   }
 
   async rewrite(

@@ -101,7 +101,7 @@ function looseLog(log: Log, dies: { appends: number }): Log {
     const results = []
     for (const { topic, partition, values } of appends)
       if (values.length > 0) results.push(await append(topic, partition, values))
-      else results.push({ baseOffset: 0, appendTime: 0 })
+      else results.push({ baseOffset: 0, emptyFrom: 0, appendTime: 0 })
     return results
   }
   return new Proxy(log, {
