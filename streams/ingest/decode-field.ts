@@ -4,6 +4,9 @@ import { failStream } from '../errors.ts'
 
 const ISO = /^\d{4}-\d{2}-\d{2}(?:[T ]\d{2}:\d{2}(?::\d{2}(?:\.\d{1,9})?)?(?:Z|[+-]\d{2}:?\d{2}))$/
 
+/** Characters of a text that a reason repeats: enough to see what came; the whole of it is in the dead letter. */
+const QUOTED_LENGTH = 40
+
 /** Stands for a value of a record's format that no field can hold. */
 export class NoValue {
   readonly what: string
@@ -35,7 +38,10 @@ export function decodeField(field: FieldPlan, raw: unknown): Value {
       `field ${field.name} should be ${expected(field)}, found ${raw.what}${raw.advice}`,
     )
   if (field.type.kind === 'timestamp')
-    throw failStream('TM_EVENT_TIME', `field ${field.name} should be ISO-8601 with a time zone or epoch milliseconds`)
+    throw failStream(
+      'TM_EVENT_TIME',
+      `field ${field.name} should be ISO-8601 with a time zone or epoch milliseconds, found ${describe(raw)}`,
+    )
   throw failStream('TM_EVENT_TYPE', `field ${field.name} should be ${expected(field)}, found ${describe(raw)}`)
 }
 
@@ -47,9 +53,14 @@ function expected({ type }: FieldPlan): string {
 
 function describe(raw: unknown): string {
   if (typeof raw === 'number' || typeof raw === 'bigint' || typeof raw === 'boolean') return String(raw)
-  if (typeof raw === 'string') return raw.isWellFormed() ? 'a string' : 'a string that is not well-formed Unicode'
+  if (typeof raw === 'string')
+    return raw.isWellFormed() ? `the string ${quote(raw)}` : 'a string that is not well-formed Unicode'
   if (ArrayBuffer.isView(raw)) return 'bytes'
-  return Array.isArray(raw) ? 'an array' : 'an object'
+  return Array.isArray(raw) ? `an array of ${raw.length}` : 'an object'
+}
+
+function quote(text: string): string {
+  return JSON.stringify(text.length > QUOTED_LENGTH ? `${text.slice(0, QUOTED_LENGTH).toWellFormed()}…` : text)
 }
 
 function parseTime(text: string): number | undefined {
