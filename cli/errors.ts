@@ -35,6 +35,12 @@ export const CLI_ERRORS = {
     meaning:
       'Another process listens on the port. Stop it, or choose another with --port, or `port` in tidemark.config.ts.',
   },
+  TM_HOST_UNPROTECTED: {
+    disposition: 'reject',
+    status: 403,
+    meaning:
+      'The host is an address that other machines reach, and Tidemark would answer whoever asks. Leave it at 127.0.0.1 behind a proxy that authenticates, or say with --trust-network, TIDEMARK_TRUST_NETWORK=true or `trustNetwork` that everyone who reaches it may read and write everything.',
+  },
   TM_RECORDS_UNREADABLE: {
     disposition: 'reject',
     status: 422,

@@ -17,6 +17,7 @@ import { failCli } from './errors.ts'
 import { DataGates } from './data-gates.ts'
 import { projectSettings } from './project-settings.ts'
 import { openLog, openMetadata, openObjects, openOnline, openSchemas } from './open-engines.ts'
+import { DEFAULT_HOST } from './listen.ts'
 import { openClock } from './simulated-clock.ts'
 
 const DEFAULT_BUCKETS = 256
@@ -26,7 +27,12 @@ const DEFAULT_PARTITIONS = 4
 export interface Project extends StreamContext {
   readonly directory: string
   readonly dataFolder: string
+  /** Where HTTP is answered. */
+  readonly host: string
   readonly port: number
+  readonly trustNetwork: boolean
+  /** Of roles alone; null: nowhere. */
+  readonly metricsPort: number | null
   /** Epoch ms of the deployment. */
   readonly now: () => number
   readonly isClockSimulated: boolean
@@ -78,7 +84,10 @@ export async function openProject(directory: string): Promise<Project> {
   return {
     directory: root,
     dataFolder,
+    host: config.host ?? DEFAULT_HOST,
     port: config.port ?? 7070,
+    trustNetwork: config.trustNetwork ?? false,
+    metricsPort: config.metricsPort ?? null,
     now,
     isClockSimulated: config.clock !== undefined,
     ...stores,

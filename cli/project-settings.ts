@@ -8,12 +8,16 @@ import { failCli } from './errors.ts'
 /** What is expected of a setting where a value is not that, or null. Names of environment variables are given where these win. */
 type Check = (value: unknown) => string | null
 
-const ENGINES_ENVIRONMENT = {
+const ENVIRONMENT = {
   log: 'TIDEMARK_LOG',
   online: 'TIDEMARK_ONLINE',
   metadata: 'TIDEMARK_METADATA',
   objects: 'TIDEMARK_OBJECTS',
   schemaRegistry: 'TIDEMARK_SCHEMA_REGISTRY',
+  host: 'TIDEMARK_HOST',
+  port: 'TIDEMARK_PORT',
+  trustNetwork: 'TIDEMARK_TRUST_NETWORK',
+  metricsPort: 'TIDEMARK_METRICS_PORT',
 } as const
 
 const BUCKETS_MAX = 65_536
@@ -26,7 +30,10 @@ const CHECKS: { readonly [K in keyof ProjectConfig]-?: Check } = {
   metadata: metadataEngine,
   objects: objectsEngine,
   schemaRegistry: httpAddress,
+  host: hostName,
   port: wholeNumber(0, 65_535),
+  trustNetwork: trueOrFalse,
+  metricsPort: wholeNumber(0, 65_535),
   buckets: wholeNumber(1, BUCKETS_MAX),
   partitions: wholeNumber(1, BUCKETS_MAX),
   maxMessageBytes: wholeNumber(MESSAGE_BYTES_LEAST, 1 << 30),
@@ -56,10 +63,11 @@ export async function projectSettings(root: string, environment: NodeJS.ProcessE
     if (expected !== null)
       throw failCli('TM_CONFIG', `${name} in tidemark.config.ts ${expected}`, { details: { setting: name } })
   }
-  for (const [name, variable] of Object.entries(ENGINES_ENVIRONMENT)) {
-    const value = environment[variable]
-    if (value === undefined || value === '') continue
-    const expected = CHECKS[name as keyof typeof ENGINES_ENVIRONMENT](value)
+  for (const [name, variable] of Object.entries(ENVIRONMENT)) {
+    const text = environment[variable]
+    if (text === undefined || text === '') continue
+    const value = parseVariable(name, text)
+    const expected = CHECKS[name as keyof typeof ENVIRONMENT](value)
     if (expected !== null) throw failCli('TM_CONFIG', `${variable} ${expected}`, { details: { setting: variable } })
     config[name] = value
   }
@@ -72,6 +80,22 @@ export async function projectSettings(root: string, environment: NodeJS.ProcessE
       { details: { setting: 'clock' } },
     )
   return config
+}
+
+/** Of a setting that is no text in the configuration either, what the text says; the text where it says nothing that could be meant. */
+function parseVariable(name: string, text: string): unknown {
+  if (name === 'port' || name === 'metricsPort') return /^\d+$/.test(text) ? Number(text) : text
+  if (name === 'trustNetwork' && (text === 'true' || text === 'false')) return text === 'true'
+  return text
+}
+
+function hostName(value: unknown): string | null {
+  if (typeof value === 'string' && /^[^\s/@]+$/.test(value) && !/^[^:]+:\d+$/.test(value)) return null
+  return `must be a name or an address without a port, as '127.0.0.1', '::1' or '0.0.0.0', found ${describeValue(value)}`
+}
+
+function trueOrFalse(value: unknown): string | null {
+  return typeof value === 'boolean' ? null : `must be true or false, found ${describeValue(value)}`
 }
 
 function logEngine(value: unknown): string | null {

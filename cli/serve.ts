@@ -8,8 +8,9 @@ import { readHeldBack } from '../streams/ingest/held-back.ts'
 import type { HeldBackSource } from '../streams/ingest/held-back.ts'
 import { readStopped } from '../streams/stopped-partitions.ts'
 import type { StoppedPartition } from '../streams/stopped-partitions.ts'
-import { failCli } from './errors.ts'
 import { keyedLogLag } from './keyed-log-lag.ts'
+import { listen } from './listen.ts'
+import type { ListenAddress } from './listen.ts'
 import type { Project } from './open-project.ts'
 import { readOr, ServerReadiness } from './readiness.ts'
 import { ALL_WELL } from './roles/supervision.ts'
@@ -18,10 +19,10 @@ import type { Unwell } from './roles/supervision.ts'
 /** More than may be logged in that time goes in one step. */
 const TRIM_EVERY_MS = 10_000
 
-/** Serves features over HTTP on the loopback address; logs a sample of the vectors for verification. */
+/** Serves features over HTTP; logs a sample of the vectors for verification. */
 export async function serve(
   project: Project,
-  port: number,
+  at: ListenAddress,
   unwell: () => Unwell = () => ALL_WELL,
 ): Promise<{ app: FastifyInstance; url: string; stop(): Promise<void> }> {
   const { registry, reader, online } = project
@@ -65,7 +66,7 @@ export async function serve(
       })),
     onFailure: (error, requestId) => warn(`request ${requestId} failed: ${describe(error)}`),
   })
-  const url = await listen(app, port)
+  const url = await listen(app, at)
   const trimming = setInterval(() => {
     trimServed(project.log, project.servedRetention).catch((error: unknown) =>
       warn(`old served vectors cannot be dropped: ${describe(error)}`),
@@ -101,17 +102,4 @@ function warn(text: string): void {
 
 function describe(error: unknown): string {
   return error instanceof Error ? (error.stack ?? error.message) : String(error)
-}
-
-async function listen(app: FastifyInstance, port: number): Promise<string> {
-  try {
-    return await app.listen({ host: '127.0.0.1', port })
-  } catch (error) {
-    if (!(error instanceof Error) || !('code' in error) || error.code !== 'EADDRINUSE') throw error
-    throw failCli(
-      'TM_PORT_IN_USE',
-      `port ${port} is taken by another process: stop it, or choose another with --port, or \`port\` in tidemark.config.ts`,
-      { cause: error },
-    )
-  }
 }

@@ -3,6 +3,7 @@ import { projectFolder } from '../project-folder.ts'
 import type { RoleName } from '../roles/role-messages.ts'
 import { runRole } from '../roles/run-role.ts'
 import { createLogLines } from '../terminal/log-lines.ts'
+import type { ListenValues } from './listen-options.ts'
 import type { GlobalOptions } from './with-project.ts'
 
 /** A command that runs one role in this process, beside a `start` or apart from it. */
@@ -10,8 +11,13 @@ export function registerRole(program: Command, role: RoleName, description: stri
   return program
     .command(role)
     .description(description)
-    .action(async ({ port }: { port?: number }, command: Command) => {
+    .action(async ({ port, ...flags }: ListenValues, command: Command) => {
       const { project, json = false } = command.optsWithGlobals<GlobalOptions>()
-      await runRole(role, { directory: projectFolder(project), port: port ?? null, log: createLogLines(json) })
+      await runRole(role, {
+        ...flags,
+        directory: projectFolder(project),
+        port: port ?? null,
+        log: createLogLines(json),
+      })
     })
 }

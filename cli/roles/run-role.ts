@@ -12,6 +12,9 @@ import { runWork } from '../run-roles.ts'
 import type { WorkRole } from '../run-roles.ts'
 import { importUntil } from '../scheduled-imports.ts'
 import { serve } from '../serve.ts'
+import { listenAddress } from './listen-flags.ts'
+import type { ListenFlags } from './listen-flags.ts'
+import type { ListenAddress } from '../listen.ts'
 import { aborted, stopSignal } from '../stop-signal.ts'
 import type { LogLines } from '../terminal/log-lines.ts'
 import { takeHang, watchForHangs } from './hang-watch.ts'
@@ -27,10 +30,8 @@ const STANDBY_AFTER_MS = 2000
 
 const ARCHIVE_NICENESS = 5
 
-export interface RoleOptions {
+export interface RoleOptions extends ListenFlags {
   readonly directory: string
-  /** Of `serve`; null: the project's. */
-  readonly port: number | null
   readonly log: LogLines
   /** A process of the same role and data folder that has not renewed its lease for this long is ended. Default: 15 s. */
   readonly leaseMs?: number
@@ -71,7 +72,7 @@ async function runUntil(
   signal: AbortSignal,
   { ready, waits: tell, unwell, alone }: Surroundings,
 ): Promise<void> {
-  const { directory, port, log } = options
+  const { directory, log } = options
   const waits = new EngineWaits({ role, log, changed: () => tell(waits.current) })
   let url: string | null = null
   const own = (): RoleState => ({
@@ -96,7 +97,7 @@ async function runUntil(
   try {
     project = await waits.through('opening', signal, () => openProject(directory))
     if (project === null) return
-    if (role === 'serve') await serveUntil(project, port ?? project.port, signal, isReady, unwell)
+    if (role === 'serve') await serveUntil(project, listenAddress(project, options), signal, isReady, unwell)
     else await workUntil({ ...project, waits }, role, signal, { ...options, ready: isReady })
   } finally {
     await hangs.close()
@@ -107,12 +108,12 @@ async function runUntil(
 
 async function serveUntil(
   project: Project,
-  port: number,
+  at: ListenAddress,
   signal: AbortSignal,
   ready: (url: string) => void,
   unwell: Supervision['unwell'],
 ): Promise<void> {
-  const server = await serve(project, port, unwell)
+  const server = await serve(project, at, unwell)
   ready(server.url)
   await aborted(signal)
   await server.stop()

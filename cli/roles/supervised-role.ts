@@ -5,6 +5,8 @@ import { fileURLToPath } from 'node:url'
 import type { WaitedFor } from '../engine-waits.ts'
 import type { RoleState } from '../presence.ts'
 import type { LogEntry, LogLines } from '../terminal/log-lines.ts'
+import { listenArguments } from './listen-flags.ts'
+import type { ListenFlags } from './listen-flags.ts'
 import { LEASE_MS } from './role-lease.ts'
 import { ALIVE_EVERY_MS } from './role-messages.ts'
 import type { RoleName, RoleOrder, RoleReport } from './role-messages.ts'
@@ -23,7 +25,8 @@ type Failure = Extract<RoleReport, { kind: 'failed' }>
 
 export interface SupervisedRoleOptions {
   readonly directory: string
-  readonly port: number | null
+  /** Of a role that answers HTTP; null: the others. */
+  readonly listens: ListenFlags | null
   readonly log: LogLines
   /** Called when the state changed. */
   readonly changed: () => void
@@ -54,7 +57,7 @@ export class SupervisedRole {
   constructor(role: RoleName, options: SupervisedRoleOptions) {
     this.role = role
     this.#options = options
-    this.#port = options.port
+    this.#port = options.listens?.port ?? null
   }
 
   get state(): RoleState {
@@ -70,9 +73,9 @@ export class SupervisedRole {
   }
 
   start(): void {
-    const { directory } = this.#options
-    const port = this.#port === null ? [] : ['--port', String(this.#port)]
-    const child = fork(MAIN, ['--project', directory, '--json', this.role, ...port], {
+    const { directory, listens } = this.#options
+    const flags = listens === null ? [] : listenArguments({ ...listens, port: this.#port })
+    const child = fork(MAIN, ['--project', directory, '--json', this.role, ...flags], {
       env: { ...process.env, [SUPERVISED]: '1' },
       stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
     })

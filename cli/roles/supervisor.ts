@@ -11,16 +11,15 @@ import type { WaitedFor } from '../engine-waits.ts'
 import { describeTime } from '../terminal/describe-amounts.ts'
 import { ROLE_NAMES } from './role-messages.ts'
 import type { RoleName } from './role-messages.ts'
+import type { ListenFlags } from './listen-flags.ts'
 import { SupervisedRole } from './supervised-role.ts'
 
 /** A role that ends this often before all work even once is not going to. */
 const STARTS_MAX = 4
 const STOP_MS_MAX = 10_000
 
-export interface SupervisorOptions {
+export interface SupervisorOptions extends ListenFlags {
   readonly directory: string
-  /** null: the project's. */
-  readonly port: number | null
   readonly log: LogLines
   readonly signal: AbortSignal
   /** See `SupervisedRoleOptions`. */
@@ -83,12 +82,12 @@ class ProcessTree {
 
   constructor(options: SupervisorOptions) {
     this.#options = options
-    const { directory, port, log, stuckMs } = options
+    const { directory, port, host, trustNetwork, log, stuckMs } = options
     this.#roles = ROLE_NAMES.map(
       (role) =>
         new SupervisedRole(role, {
           directory,
-          port: role === 'serve' ? port : null,
+          listens: role === 'serve' ? { port, host, trustNetwork } : null,
           log,
           stuckMs,
           changed: () => this.#changed(),

@@ -9,7 +9,14 @@ export interface ProjectConfig {
   readonly objects?: string
   /** `http://host:port` or `https://user:password@host:port/path`: a schema registry with Confluent's API, for sources whose records name their schemas. Default: none. */
   readonly schemaRegistry?: string
+  /** Where `serve` and `start` answer HTTP: a name or an address, default '127.0.0.1'. Any that other machines reach is refused unless `trustNetwork` is true. */
+  readonly host?: string
+  /** Of HTTP: default 7070; 0: any free one. */
   readonly port?: number
+  /** true: whoever reaches `host` may read and write everything, as Tidemark asks nobody who they are. */
+  readonly trustNetwork?: boolean
+  /** Where `stream` and `archive` alone answer `/healthz`, `/readyz` and `/metrics`, on `host`; 0: any free one. Default: nowhere; under `start` HTTP has theirs too. */
+  readonly metricsPort?: number
   readonly buckets?: number
   readonly partitions?: number
   /** Simulated clock (embedded stores only): starts at `from` and runs `rate` times as fast as real time. */

@@ -163,6 +163,9 @@ test('a taken port and a wrong setting end start at once with their code, said o
   assert.equal(refused.code, 1)
   assert.match(refused.stderr, /^TM_PORT_IN_USE: port \d+ is taken by another process: [^\n]*\n$/)
   assert.equal((await tidemark(project, 'start', '--port', 'http')).code, 2)
+  const open = await tidemark(project, 'start', '--port', '0', '--host', '0.0.0.0')
+  assert.equal(open.code, 1)
+  assert.match(open.stderr, /^TM_HOST_UNPROTECTED: 0\.0\.0\.0 can be reached by other machines[^\n]*\n$/)
 
   writeFileSync(join(project, 'tidemark.config.ts'), 'export default { buckets: 6 }\n')
   const wrong = await tidemark(project, 'start', '--port', '0')

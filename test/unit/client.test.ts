@@ -40,7 +40,7 @@ test(
   async (context) => {
     const folder = await filled(context)
     const project = await openProject(folder)
-    const server = await serve(project, 0)
+    const server = await serve(project, { host: '127.0.0.1', port: 0, trustNetwork: false, portSetting: '--port' })
     const opened = await client.openClient({ project: folder })
     context.after(() => opened.close())
     const answer = await opened.features('fraud', ENTITIES, REQUEST)

@@ -11,6 +11,9 @@ const REFUSED: readonly (readonly [settings: string, problem: RegExp])[] = [
   ['{ patitions: 8 }', /unknown setting patitions; known are log, .*partitions/],
   ['{ partitions: 0 }', /partitions in tidemark.config.ts must be a whole number from 1 to 65536, found 0/],
   ["{ buckets: '8' }", /buckets .* found "8"/],
+  ["{ host: 'http://h' }", /host .* must be a name or an address without a port, .* found "http/],
+  ["{ host: '127.0.0.1:80' }", /host .* without a port/],
+  ["{ trustNetwork: 'yes' }", /trustNetwork .* must be true or false, found "yes"/],
   ['{ port: 70000 }', /port .* from 0 to 65535, found 70000/],
   ["{ log: 'pulsar://b:9092' }", /log .* must be 'embedded' or kafka:\/\/host:port,host:port, found "pulsar/],
   ["{ log: 'kafka://b:1', clock: { from: '2001-06-01T00:00Z', rate: 1 } }", /clock is set, .* unset it, or log/],
@@ -50,12 +53,27 @@ test('the environment wins, and is named where it is wrong; an empty variable is
     ['TIDEMARK_ONLINE', 'memcached://m'],
     ['TIDEMARK_METADATA', 'mysql://m'],
     ['TIDEMARK_OBJECTS', 'gs://bucket'],
+    ['TIDEMARK_PORT', '0x50'],
+    ['TIDEMARK_METRICS_PORT', '65536'],
+    ['TIDEMARK_HOST', 'a b'],
+    ['TIDEMARK_TRUST_NETWORK', '1'],
   ])
     await assert.rejects(
       projectSettings(project, { [variable]: value }),
       (error: Error) => error.message.startsWith(`${variable} `) && error.message.includes(value),
     )
   assert.deepEqual(await projectSettings(project, { TIDEMARK_LOG: '' }), { log: 'embedded', port: 8080 })
+})
+
+test('numbers and truths of the environment are read as such', async (context) => {
+  const variables = {
+    TIDEMARK_PORT: '0',
+    TIDEMARK_HOST: '::1',
+    TIDEMARK_TRUST_NETWORK: 'true',
+    TIDEMARK_METRICS_PORT: '9464',
+  }
+  const read = await projectSettings(temporaryProject(context, {}), variables)
+  assert.deepEqual(read, { port: 0, host: '::1', trustNetwork: true, metricsPort: 9464 })
 })
 
 test('buckets, partitions and the simulated clock stay what a data folder was begun with', async (context) => {
