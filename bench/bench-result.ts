@@ -6,7 +6,7 @@ export interface BenchResult {
   /** The peer's figure; without a peer the goal's, and `peerName` is `goal`. */
   readonly peer: number
   readonly peerName: string
-  /** With several parts the worst of theirs. */
+  /** With several parts the worst of theirs (of those beside the peer, where there is one). */
   readonly ratio: number
   readonly goal: number
   /** Of the result, so that a faster wrong answer shows. */

@@ -1,7 +1,7 @@
 import { execFileSync, spawn } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
@@ -10,6 +10,7 @@ import type { Project } from '../cli/open-project.ts'
 import { livePresences } from '../cli/presence.ts'
 import { Random } from '../test/support/random.ts'
 import type { BenchPart, BenchResult } from './bench-result.ts'
+import { processorSeconds, TICKS_PER_SECOND } from './stream-kafka/process-usage.ts'
 
 const P99_MS_GOAL = 50
 /** Of one core, all processes together. */
@@ -18,7 +19,6 @@ const SEED = 1
 const MERCHANTS = 100
 const LINES_PER_RECORD = 200
 const RECORDS_PER_SECOND = 100
-const TICKS_PER_SECOND = 100
 const POLL_MS = 1
 const SETTLE_MS = 5000
 
@@ -214,14 +214,6 @@ async function idleShare(pids: readonly number[], ms: number): Promise<number> {
     shares.reduce((sum, share) => sum + share, 0),
     1 / TICKS_PER_SECOND / seconds,
   )
-}
-
-/** User and system time of a process. */
-function processorSeconds(pid: number): number {
-  const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
-  // After the name, which may hold anything: state, then 10 numbers, then both in ticks.
-  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
-  return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND
 }
 
 function quantile(times: readonly number[], share: number): number {

@@ -6,6 +6,9 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import type { TestContext } from 'node:test'
 import type { BenchResult } from '../../bench/bench-result.ts'
+import { missing } from '../services/installation.ts'
+
+const STREAM_KAFKA_HASH = '9d86f5347d20f197713293a2efc5fbc9b8acbf5f6758c531db5e008594aeb980'
 
 for (const name of ['kernel', 'stream-embedded', 'pit-export', 'as-of-join', 'pit-export-scale', 'feature-read']) {
   test(`benchmark ${name} prints its result as the last line, without peers, and the same hash twice`, (context) => {
@@ -21,6 +24,12 @@ for (const name of ['kernel', 'stream-embedded', 'pit-export', 'as-of-join', 'pi
 test('benchmark freshness measures a running start: idle, single events, under load', () => {
   const { name, parts, ratio } = smoke('freshness', process.env)
   assert.deepEqual([name, parts.length, ratio], ['freshness', 3, Math.min(...parts.map((part) => part.ratio))])
+})
+
+test('benchmark stream-kafka: one worker, every window as expected', { skip: missing('kafka', 'redis') }, () => {
+  const { name, parts, hash } = smoke('stream-kafka', process.env)
+  // Of all windows; they are those of a fixed seed.
+  assert.deepEqual([name, parts.length, hash], ['stream-kafka', 1, STREAM_KAFKA_HASH])
 })
 
 function temporaryCache(context: TestContext): string {
